@@ -1,0 +1,1 @@
+"""Where annotated films come from: one format a file, and phantoms."""

@@ -1,0 +1,74 @@
+"""What is one annotated film: where its pixels are, its landmarks, and which group it belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from spondyl.anatomy import View
+from spondyl.film.radiograph import PixelSpacing, Radiograph
+from spondyl.film.reading import read_radiograph
+from spondyl.spine.landmarks import Landmarks
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing in an annotation folder that could not be used: where, and why."""
+
+    path: Path
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """One film and its annotation, or its prediction.
+
+    ``height`` and ``width`` are the film's size in px as it is read, and ``landmarks`` is in its
+    image px. ``key`` names the sample within its
+    folder; ``group`` is the unit of splitting (patient, study or film); ``origin`` the source.
+    ``complete_above`` / ``complete_below`` say that no vertebra in view was left unlabelled beyond
+    the first / the last one; False means that nobody knows. ``spacing``, ``aspect`` and ``view``
+    are what the annotation says, for films whose file does not. ``flags`` names what is unusual
+    (``L6``, ``four lumbar``, ``corners repaired`` ...).
+    """
+
+    key: str
+    path: Path
+    height: int
+    width: int
+    landmarks: Landmarks
+    group: str
+    origin: str
+    complete_above: bool = False
+    complete_below: bool = False
+    spacing: PixelSpacing | None = None
+    aspect: float | None = 1.0
+    view: View | None = None
+    flags: frozenset[str] = field(default_factory=frozenset)
+
+    def radiograph(self) -> Radiograph:
+        """Reads the film; what the annotation says fills in what the file does not.
+
+        Raises:
+            FilmError: the film cannot be read.
+        """
+        film = read_radiograph(self.path)
+        spacing = film.spacing or self.spacing
+        aspect = film.spacing.aspect if film.spacing else self.aspect
+        return replace(film, spacing=spacing, aspect=aspect, view=film.view or self.view)
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotationSet:
+    """What a folder of annotations holds: usable samples, and what could not be used and why.
+
+    ``made_by`` is the provenance that a predictions file carries; empty for annotations.
+    """
+
+    samples: tuple[Sample, ...]
+    problems: tuple[Problem, ...] = ()
+    made_by: Mapping[str, str] = field(default_factory=dict)

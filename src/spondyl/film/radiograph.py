@@ -1,0 +1,90 @@
+"""What is a film once it has been read: grey pixels with bone bright, and their true size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float32
+
+from spondyl.anatomy import View
+
+SpacingPlane = Literal["patient", "detector", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class PixelSpacing:
+    """The size of a pixel in mm (DICOM PS3.3 10.7.1.1).
+
+    ``row_mm`` is the distance between the centres of neighbouring rows (vertical), ``column_mm``
+    between neighbouring columns (horizontal). ``plane`` says where the millimetres are true:
+    ``patient`` (calibrated), ``detector`` (magnified by the projection) or ``unknown``.
+
+    Raises:
+        ValueError: a size is not a finite number above zero.
+    """
+
+    row_mm: float
+    column_mm: float
+    plane: SpacingPlane = "unknown"
+
+    def __post_init__(self) -> None:
+        for name, value in (("row_mm", self.row_mm), ("column_mm", self.column_mm)):
+            if not (np.isfinite(value) and value > 0):
+                raise ValueError(f"{name} is {value}, need a finite number above 0")
+
+    @property
+    def aspect(self) -> float:
+        """True height / width of a pixel."""
+        return self.row_mm / self.column_mm
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Radiograph:
+    """One grey film, bone bright.
+
+    ``pixels`` is (H, W) in [0, 1], C-contiguous. ``aspect`` is the true height / width of a pixel:
+    1 where square, None where unknown (a film stretched to a fixed frame). ``source`` is a name to
+    put in messages; it never identifies a patient.
+
+    Raises:
+        ValueError: the pixels are not a finite (H, W) float32 array in [0, 1], or the aspect is
+            not above 0.
+    """
+
+    pixels: Float32[np.ndarray, "height width"]
+    spacing: PixelSpacing | None = None
+    aspect: float | None = 1.0
+    view: View | None = None
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        if self.pixels.ndim != 2 or self.pixels.dtype != np.float32:
+            raise ValueError(f"{self.source}: pixels are {self.pixels.dtype} {self.pixels.shape}")
+        low, high = float(self.pixels.min()), float(self.pixels.max())
+        if not (low >= 0.0 and high <= 1.0):
+            raise ValueError(f"{self.source}: pixels span {low} to {high}, need 0 to 1")
+        if self.aspect is not None and not self.aspect > 0:
+            raise ValueError(f"{self.source}: aspect is {self.aspect}, need above 0")
+
+    @property
+    def height(self) -> int:
+        """Number of rows."""
+        return int(self.pixels.shape[0])
+
+    @property
+    def width(self) -> int:
+        """Number of columns."""
+        return int(self.pixels.shape[1])
+
+    @property
+    def diagonal(self) -> float:
+        """Length of the diagonal in image px."""
+        return float(np.hypot(self.height, self.width))
+
+    def __repr__(self) -> str:
+        return (
+            f"Radiograph({self.source!r}, {self.width} x {self.height} px, "
+            f"spacing={self.spacing}, aspect={self.aspect}, view={self.view})"
+        )
