@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
+from spondyl.atomic import write_text
 from spondyl.errors import RecipeError
 
 NetworkName = Literal[
@@ -188,7 +189,7 @@ def parse_recipe(data: object, *, name: str) -> Recipe:
 def write_recipe(recipe: Recipe, path: Path) -> None:
     """Writes every setting, defaults included."""
     text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False)
-    path.write_text(text, encoding="utf-8")
+    write_text(path, text)
 
 
 def override(recipe: Recipe, settings: list[str]) -> Recipe:

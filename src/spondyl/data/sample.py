@@ -1,4 +1,4 @@
-"""What is one annotated film: where its pixels are, its landmarks, and which group it belongs to."""
+"""What is one annotated film: its pixels, its landmarks, and the group it belongs to."""
 
 from __future__ import annotations
 

@@ -61,6 +61,6 @@ class Detections:
     def scaled(
         self, corners: Float64[np.ndarray, "n 4 2"], scale: Float64[np.ndarray, " 2"]
     ) -> Detections:
-        """The same candidates in another frame: ``corners`` there, ``scale`` px there per px here."""
+        """The same candidates in another frame of ``scale`` px for each px of this one."""
         stretch = scale[:, None] * scale[None, :]
         return replace(self, corners=corners, covariance=self.covariance * stretch)
