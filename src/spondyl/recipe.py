@@ -117,12 +117,17 @@ class TrainingRecipe(Section):
 
 
 class DataRecipe(Section):
-    """How the films are split and fitted to the input."""
+    """How the films are split and fitted to the input.
+
+    ``labels_complete`` says that the annotators followed one protocol on every film (AASCE: T1 to
+    L5 and nothing else), so that what they left out is background.
+    """
 
     image_size: Annotated[int, Field(ge=32, multiple_of=32)] = 512
     val_split: Annotated[float, Field(gt=0, lt=1)] = 0.15
     test_split: Annotated[float, Field(ge=0, lt=1)] = 0.0
     exclude_groups: tuple[str, ...] = ()
+    labels_complete: bool = False
 
 
 class EvaluationRecipe(Section):

@@ -1,0 +1,71 @@
+"""How does a checkpoint look at films: the torch side of a predictor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from jaxtyping import UInt8
+from numpy import ndarray
+from torch import Tensor, nn
+
+from spondyl.learning.batches import to_unit
+from spondyl.learning.checkpoint import LoadedModel, load_model
+from spondyl.learning.codecs import Codec, make_codec
+from spondyl.predict import Predictor
+from spondyl.recipe import Recipe
+from spondyl.spine.calibration import Calibration
+from spondyl.spine.detections import Detections
+
+
+class TorchDetector:
+    """A network and its codec: 8-bit inputs to detections in input px."""
+
+    def __init__(self, network: nn.Module, recipe: Recipe, *, device: str = "cpu") -> None:
+        self.device = torch.device(device)
+        self.network = network.to(self.device).eval()
+        self.codec: Codec = make_codec(recipe.codec, recipe.data.image_size)
+        self.input_size = recipe.data.image_size
+        self.ordered = self.codec.ordered
+
+    @torch.inference_mode()
+    def __call__(self, inputs: UInt8[ndarray, "b s s"]) -> list[Detections]:
+        """Candidates of each film, best first (``set``) or superior to inferior (``slots``)."""
+        batch: Tensor = to_unit(torch.from_numpy(inputs).to(self.device))
+        return self.codec.decode(self.network(batch))
+
+
+def load_predictor(path: Path, *, device: str = "auto") -> Predictor:
+    """A predictor from a checkpoint that training wrote.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, or of another network.
+    """
+    model = load_model(path, device=pick_device(device))
+    detector = TorchDetector(model.network, model.recipe, device=pick_device(device))
+    calibration = Calibration.from_json(model.calibration) if model.calibration else Calibration()
+    return Predictor(detector, calibration, _made_by(model, path))
+
+
+def pick_device(name: str) -> str:
+    """``auto`` is the first of CUDA, Apple's MPS and the CPU that is there."""
+    if name != "auto":
+        return name
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _made_by(model: LoadedModel, path: Path) -> Mapping[str, str]:
+    codec = model.recipe.codec
+    anchor = codec.anchor if codec.name == "slots" else ""
+    return {
+        "weights": path.name,
+        "weights_digest": model.digest,
+        "recipe_digest": model.recipe.digest,
+        "network": model.recipe.model.name,
+        "codec": codec.name,
+        "anchor": anchor,
+        "version": str(model.about.get("version", "")),
+    }

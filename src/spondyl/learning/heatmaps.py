@@ -1,0 +1,81 @@
+"""How does a point become a Gaussian on a map, and a peak a point again, without losing a pixel."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional
+
+_PATCH = 2  # a 5 x 5 patch: enough rows for the fit, too few to meet the next vertebra
+
+
+def to_map(points: Float[Tensor, "*n 2"], stride: float) -> Float[Tensor, "*n 2"]:
+    """Input px to map px, both with the centre of the first pixel at (0, 0)."""
+    return (points + 0.5) / stride - 0.5
+
+
+def to_input(points: Float[Tensor, "*n 2"], stride: float) -> Float[Tensor, "*n 2"]:
+    """Map px to input px."""
+    return (points + 0.5) * stride - 0.5
+
+
+def gaussians(
+    points: Float[Tensor, "*n 2"], *, sigma: float, size: int
+) -> Float[Tensor, "*n size size"]:
+    """One map with peak 1 around each point (map px); a NaN point gives an empty map."""
+    steps = torch.arange(size, device=points.device, dtype=points.dtype)
+    squared = (points[..., None] - steps) ** 2  # (*n, 2, size)
+    curve = torch.exp(-squared / (2 * sigma**2)).nan_to_num(0.0)
+    return curve[..., 1, :, None] * curve[..., 0, None, :]
+
+
+def local_peaks(maps: Float[Tensor, "b h w"]) -> Float[Tensor, "b h w"]:
+    """The map with everything but its 3 x 3 maxima set to 0."""
+    highest = functional.max_pool2d(maps[:, None], 3, stride=1, padding=1)[:, 0]
+    return torch.where(maps == highest, maps, torch.zeros_like(maps))
+
+
+def window(radius: int, device: torch.device) -> Int[Tensor, "k 2"]:
+    """Integer x, y steps of a square window."""
+    steps = torch.arange(-radius, radius + 1, device=device)
+    y, x = torch.meshgrid(steps, steps, indexing="ij")
+    return torch.stack([x.flatten(), y.flatten()], dim=1)
+
+
+def look_up(
+    maps: Float[Tensor, "b c h w"], cells: Int[Tensor, "b c n 2"]
+) -> Float[Tensor, "b c n"]:
+    """The values at integer cells x, y; 0 outside the map."""
+    height, width = maps.shape[-2:]
+    x, y = cells.unbind(dim=-1)
+    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    flat = y.clamp(0, height - 1) * width + x.clamp(0, width - 1)
+    return maps.flatten(2).gather(2, flat) * inside
+
+
+def refine(
+    maps: Float[Tensor, "b c h w"], peaks: Int[Tensor, "b c n 2"]
+) -> tuple[Float[Tensor, "b c n 2"], Float[Tensor, "b c n"]]:
+    """Sub-pixel position and variance (map px^2) of the peaks of maps in [0, 1].
+
+    Fits ``log h = a + b x + c y - q (x^2 + y^2)`` to a 5 x 5 patch by least squares weighted with
+    h^2 (Guo 2011, weighted Gaussian fit): exact for a Gaussian of any width. The step is limited
+    to the patch; where the fit has no maximum the peak stays on its cell.
+    """
+    steps = window(_PATCH, maps.device)
+    cells = peaks[..., None, :] + steps  # (b, c, n, k, 2)
+    values = look_up(maps, cells.flatten(2, 3)).unflatten(2, cells.shape[2:4]).double()
+    x, y = steps.double().unbind(dim=1)
+    design = torch.stack([torch.ones_like(x), x, y, -(x**2 + y**2)], dim=1)  # (k, 4)
+    weight = values**2
+    normal = torch.einsum("...k,ki,kj->...ij", weight, design, design)
+    right = torch.einsum("...k,ki->...i", weight * values.clamp_min(1e-12).log(), design)
+    ridge = 1e-9 * torch.eye(4, dtype=normal.dtype, device=normal.device)
+    fit = torch.linalg.solve(normal + ridge, right)
+    curvature = fit[..., 3]
+    peaked = curvature > 1e-2
+    spread = 1 / (2 * curvature.clamp_min(1e-2))
+    step = (fit[..., 1:3] * spread[..., None]).clamp(-_PATCH, _PATCH)
+    step = torch.where(peaked[..., None], step, torch.zeros_like(step))
+    return (peaks + step).to(maps.dtype), spread.to(maps.dtype)
