@@ -17,8 +17,9 @@ from torch.nn import functional
 
 from spondyl.learning.unet import UNet
 from spondyl.learning.weights import fetch_weights, read_weights, start_from
-from spondyl.recipe import ModelRecipe
+from spondyl.recipe import ModelRecipe, NetworkName
 
+Stages = tuple[tuple[str, ...], ...]
 GREY_MEAN, GREY_DEVIATION = 0.449, 0.226  # of ImageNet, mean over red, green and blue
 _RESNET_STAGES = (("conv1", "bn1"), ("layer1",), ("layer2",), ("layer3",), ("layer4",))
 _HRNET_STAGES = (
@@ -34,8 +35,8 @@ class Network(nn.Module):
     """A backbone that turns a film into features, and a head that turns those into maps.
 
     ``backbone`` gives a list of feature maps, of which the last goes to ``head``. ``stages`` names
-    the backbone's modules from the input on. Maps are at a quarter of the input size, or
-    ``heatmap_size`` px a side where that is given.
+    the backbone's modules from the input on. Maps are at a quarter of the input size, and are
+    interpolated to ``heatmap_size`` px a side where that is given and differs.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class Network(nn.Module):
         backbone: nn.Module,
         head: nn.Module,
         *,
-        stages: Sequence[Sequence[str]],
+        stages: Stages,
         heatmap_size: int | None = None,
     ) -> None:
         super().__init__()
@@ -163,24 +164,25 @@ class HRNetHeatmap(nn.Module):
 
 
 def _assemble(model: ModelRecipe, channels: int, heatmap_size: int | None) -> Network:
-    deconvolutions = 0
-    stages: Sequence[Sequence[str]] = _HRNET_STAGES
-    if model.name.startswith("unet"):
-        unet = _unet(model.name, full_size=heatmap_size is not None)
-        backbone, width, stages = unet, unet.width, unet.stages
-    elif model.name == "resnet50":
-        backbone, width = _timm_features(model.name, out_indices=(4,))
-        deconvolutions, stages = 3, _RESNET_STAGES
-    else:
-        backbone, width = _hrnet(model.name)
+    backbone, width, stages = _backbone(model.name)
+    deconvolutions = 3 if model.name == "resnet50" else 0
     head = _head(width, channels, dropout=model.dropout, deconvolutions=deconvolutions)
     return Network(backbone, head, stages=stages, heatmap_size=heatmap_size)
 
 
-def _unet(name: str, *, full_size: bool) -> UNet:
-    if name == "unet_small":
-        return UNet((32, 48, 96, 128), steps=3, stem=16)
-    return UNet((40, 80, 160, 320, 400), steps=4 if full_size else 2)
+def _backbone(name: NetworkName) -> tuple[nn.Module, int, Stages]:
+    """The backbone, how many channels its features have, and its stages."""
+    match name:
+        case "unet":
+            unet = UNet((48, 96, 192, 320, 376), steps=2)
+            return unet, unet.width, unet.stages
+        case "unet_small":
+            unet = UNet((32, 48, 96, 128), steps=3, stem=16)
+            return unet, unet.width, unet.stages
+        case "resnet50":
+            return *_timm_features(name, out_indices=(4,)), _RESNET_STAGES
+        case _:
+            return *_hrnet(name), _HRNET_STAGES
 
 
 def _hrnet(name: str) -> tuple[nn.Module, int]:

@@ -24,12 +24,13 @@ from spondyl.data.sample import Sample
 from spondyl.data.splitting import Split, split_by_group, write_split
 from spondyl.errors import TrainingError, UsageError
 from spondyl.learning.batches import FilmCache, cache_films, training_loader, validation_loader
-from spondyl.learning.checkpoint import AtomicCheckpointIO, load_model, save_model
+from spondyl.learning.checkpoint import load_model, save_model
 from spondyl.learning.codecs import make_codec
 from spondyl.learning.detector import TorchDetector, pick_device
 from spondyl.learning.keeping import SELECTED_BY, EpochLines, History, KeepWeights
 from spondyl.learning.module import LandmarkModule
 from spondyl.learning.networks import build_network
+from spondyl.learning.resume import AtomicCheckpointIO
 from spondyl.recipe import Recipe, read_recipe, write_recipe
 from spondyl.spine.calibration import Calibration, fit_calibration
 

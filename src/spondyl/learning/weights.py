@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import re
@@ -35,9 +36,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise CheckpointError(f"{path}: no such file of weights")
     try:
-        data = load_file(path) if path.suffix == ".safetensors" else load_plain(path)
-    except (SafetensorError, ValueError) as error:
-        raise CheckpointError(f"{path}: damaged ({_first_line(error)})") from error
+        data: Any = load_file(path) if path.suffix == ".safetensors" else _load_pickled(path)
+    except SafetensorError as error:
+        raise CheckpointError(f"{path}: damaged ({error})") from error
     inner = data.get("state_dict", data) if isinstance(data, Mapping) else {}
     tensors = {str(key): value for key, value in inner.items() if isinstance(value, Tensor)}
     if not tensors:
@@ -45,25 +46,24 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     return tensors
 
 
-def load_plain(path: Path) -> Any:
-    """What ``torch.save`` wrote, if it is tensors and plain values only.
+def load_plain(data: bytes, *, name: str) -> Any:
+    """What ``torch.save`` made of tensors and plain values; anything else is not loaded.
 
     Raises:
-        CheckpointError: the file is damaged, or would run code.
+        CheckpointError: the data are damaged, or loading them would run code.
     """
-    if os.environ.get("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"):
+    if os.environ.get("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "0") not in ("", "0"):
         raise CheckpointError(
-            f"{path}: TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD is set, so that loading could run code; "
-            "unset it"
+            f"{name}: TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD is set, so loading could run code; unset it"
         )
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
-            f"{path}: damaged, or holds more than tensors and plain values, which is not loaded"
+            f"{name}: damaged, or holds more than tensors and plain values, which is not loaded"
         ) from error
-    except (OSError, RuntimeError, ValueError, EOFError) as error:
-        raise CheckpointError(f"{path}: damaged ({_first_line(error)})") from error
+    except Exception as error:  # damage shows as almost any error of torch's readers
+        raise CheckpointError(f"{name}: damaged ({_first_line(error)})") from error
 
 
 def start_from(network: nn.Module, weights: Mapping[str, Tensor], name: str) -> None:
@@ -126,6 +126,10 @@ def _knock(url: str) -> None:
         urlopen(Request(url, method="HEAD"), timeout=_PROBE_SECONDS).close()
 
 
+def _load_pickled(path: Path) -> Any:
+    return load_plain(path.read_bytes(), name=str(path))
+
+
 def _own_name(key: str) -> str:
     """A key of timm's, of the official pose networks' or of ours, as ours."""
     for wrapper in ("module.", "network.", "model."):
@@ -159,4 +163,4 @@ def _shape(tensor: Tensor) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0]
+    return str(error).strip().split("\n")[0] or type(error).__name__

@@ -1,0 +1,182 @@
+"""What is a trained model on disk: one file of weights, recipe, calibration and proof."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+import spondyl
+from spondyl.atomic import write_bytes
+from spondyl.errors import CheckpointError, RecipeError
+from spondyl.learning.networks import Network, build_network
+from spondyl.learning.weights import first_difference
+from spondyl.recipe import Recipe, SlotsCodecRecipe, parse_recipe
+
+FORMAT = 1
+_PICKLES = (b"PK\x03\x04", b"\x80")  # torch.save today and before 1.6
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A trained network, the recipe it was made from, and what is known about it.
+
+    ``digest`` is the SHA-256 of weights and recipe: the same training has the same digest, whenever
+    it was run. ``calibration`` is None where nothing was calibrated.
+    """
+
+    network: Network
+    recipe: Recipe
+    calibration: Mapping[str, Any] | None
+    about: Mapping[str, Any]
+    digest: str
+
+
+def save_model(
+    path: Path,
+    network: nn.Module | Mapping[str, Tensor],
+    recipe: Recipe,
+    *,
+    calibration: Mapping[str, Any] | None = None,
+    about: Mapping[str, Any],
+) -> str:
+    """Writes a model, whole or not at all, and returns its digest.
+
+    ``about`` and ``calibration`` are plain values as in JSON; version and date are added where
+    ``about`` has none. The file is safetensors with text metadata: reading it runs no code.
+
+    Raises:
+        CheckpointError: the file cannot be written, for want of room or permission.
+    """
+    state = network.state_dict() if isinstance(network, nn.Module) else network
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+    text = _canonical(recipe.model_dump(mode="json"))
+    digest = _digest(tensors, text)
+    made = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    metadata = {
+        "format": f"spondyl {FORMAT}",
+        "recipe": text,
+        "calibration": _canonical(calibration),
+        "about": _canonical({"version": spondyl.__version__, "made": made, **about}),
+        "digest": digest,
+    }
+    store(path, save(tensors, {**metadata, "seal": _seal(metadata)}))
+    return digest
+
+
+def load_model(path: Path, *, device: str = "cpu") -> LoadedModel:
+    """Reads a model that ``save_model`` wrote, in evaluation mode, after checking every byte.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, not ours, newer, or of another network.
+    """
+    metadata, tensors = _read(path)
+    recipe = _recipe(path, metadata["recipe"])
+    network = _build(path, recipe, tensors, device)
+    return LoadedModel(
+        network,
+        recipe,
+        json.loads(metadata["calibration"]),
+        json.loads(metadata["about"]),
+        metadata["digest"],
+    )
+
+
+def store(path: Path, data: bytes) -> None:
+    """Writes ``data``, whole or not at all.
+
+    Raises:
+        CheckpointError: there is no room or no permission.
+    """
+    try:
+        write_bytes(path, data)
+    except OSError as error:
+        size = len(data) / 1e6
+        raise CheckpointError(
+            f"{path}: cannot be written ({error}); needs {size:.0f} MB"
+        ) from error
+
+
+def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    _check_kind(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            _check_format(path, metadata.get("format", ""))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path}: damaged or not a checkpoint ({error})") from error
+    seal = metadata.pop("seal", "")
+    if seal != _seal(metadata) or metadata["digest"] != _digest(tensors, metadata["recipe"]):
+        raise CheckpointError(f"{path}: damaged: its content does not match its SHA-256")
+    return metadata, tensors
+
+
+def _check_kind(path: Path) -> None:
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such checkpoint")
+    with path.open("rb") as file:
+        start = file.read(8)
+    if not start:
+        raise CheckpointError(f"{path}: is empty")
+    if start.startswith(_PICKLES):
+        raise CheckpointError(f"{path}: is a pickle, which is not loaded; need a .safetensors file")
+
+
+def _check_format(path: Path, text: str) -> None:
+    name, _, number = text.partition(" ")
+    if name != "spondyl" or not number.isdigit():
+        raise CheckpointError(
+            f"{path}: weights without a recipe, not a checkpoint of spondyl; "
+            "to start a training from them, give --weights FILE"
+        )
+    if int(number) > FORMAT:
+        raise CheckpointError(
+            f"{path}: written by a newer spondyl (format {number}); this one reads up to {FORMAT}"
+        )
+
+
+def _recipe(path: Path, text: str) -> Recipe:
+    try:
+        return parse_recipe(json.loads(text), name=str(path))
+    except RecipeError as error:
+        raise CheckpointError(f"{error}; it was made by another version of spondyl") from error
+
+
+def _build(path: Path, recipe: Recipe, tensors: Mapping[str, Tensor], device: str) -> Network:
+    """The recipe's network around the tensors, without drawing weights that they replace."""
+    model = recipe.model.model_copy(update={"pretrained": False, "weights": None})
+    size = recipe.codec.heatmap_size if isinstance(recipe.codec, SlotsCodecRecipe) else None
+    channels = len(tensors.get("head.final.bias", torch.empty(1)))
+    with torch.device("meta"):
+        network = build_network(model, channels, heatmap_size=size)
+    if difference := first_difference(tensors, network.state_dict()):
+        raise CheckpointError(f"{path}: weights of another network than {model.name}: {difference}")
+    network.to_empty(device=device).load_state_dict(tensors)
+    return network.eval()
+
+
+def _digest(tensors: Mapping[str, Tensor], recipe: str) -> str:
+    """SHA-256 over name, type, shape and bytes of every tensor, and the recipe."""
+    digest = hashlib.sha256(recipe.encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _seal(metadata: Mapping[str, str]) -> str:
+    return hashlib.sha256(_canonical(metadata).encode()).hexdigest()
+
+
+def _canonical(data: Any) -> str:
+    return json.dumps(data, sort_keys=True, allow_nan=False)
