@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
 
-_PATCH = 2  # a 5 x 5 patch: enough rows for the fit, too few to meet the next vertebra
+_PATCH = 2  # radius: enough cells for the fit, too few to meet the next vertebra
 
 
 def to_map(points: Float[Tensor, "*n 2"], stride: float) -> Float[Tensor, "*n 2"]:
@@ -59,11 +59,12 @@ def refine(
 ) -> tuple[Float[Tensor, "b c n 2"], Float[Tensor, "b c n"]]:
     """Sub-pixel position and variance (map px^2) of the peaks of maps in [0, 1].
 
-    Fits ``log h = a + b x + c y - q (x^2 + y^2)`` to a 5 x 5 patch by least squares weighted with
-    h^2 (Guo 2011, weighted Gaussian fit): exact for a Gaussian of any width. The step is limited
+    Fits ``log h = a + b x + c y - q (x^2 + y^2)`` to the 13 cells within 2 px by least squares,
+    weighted with h^2 (Guo 2011): exact for a Gaussian of any width. The step is limited
     to the patch; where the fit has no maximum the peak stays on its cell.
     """
     steps = window(_PATCH, maps.device)
+    steps = steps[(steps**2).sum(dim=1) <= _PATCH**2]
     cells = peaks[..., None, :] + steps  # (b, c, n, k, 2)
     values = look_up(maps, cells.flatten(2, 3)).unflatten(2, cells.shape[2:4]).double()
     x, y = steps.double().unbind(dim=1)

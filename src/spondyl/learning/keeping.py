@@ -38,7 +38,7 @@ class History(Callback):
         rates = [group["lr"] for group in trainer.optimizers[0].param_groups]
         row = {
             "epoch": trainer.current_epoch + 1,
-            **{name: value for name, value in sorted(metrics.items())},
+            **dict(sorted(metrics.items())),
             "learning_rate": rates[-1],
             "backbone_learning_rate": rates[0],
             "seconds": round(time.monotonic() - self._started, 3),

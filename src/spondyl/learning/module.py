@@ -144,7 +144,7 @@ class LandmarkModule(LightningModule):
     def _diverged(self, batch: Batch, batch_idx: int, loss: float) -> str:
         keys = ", ".join(self.films.samples[i].key for i in batch.indices[:4])
         return (
-            f"epoch {self.current_epoch + 1}, step {batch_idx + 1}: the loss is {loss} ({keys} ...);"
+            f"epoch {self.current_epoch + 1}, step {batch_idx + 1}: loss {loss} on {keys} ...;"
             " try a lower learning rate, or resume from the last checkpoint"
         )
 
