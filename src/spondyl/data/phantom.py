@@ -1,0 +1,309 @@
+"""What is a phantom: a procedural lateral lumbar radiograph with exact corners and names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64
+from PIL import Image
+
+from spondyl.anatomy import Facing
+from spondyl.atomic import write_json, write_text, write_with
+from spondyl.data.phantom_film import Scene, draw_film, lay_marker
+from spondyl.data.phantom_spine import (
+    VERTEBRAE,
+    Column,
+    measured_slip,
+    measured_wedge,
+    sample_column,
+)
+from spondyl.data.sample import Sample
+from spondyl.film.radiograph import PixelSpacing, Radiograph
+from spondyl.spine.landmarks import Landmarks
+
+SLIP_FLAG = 0.07
+"""A slip of at least this share of the lower endplate is flagged."""
+
+WEDGE_FLAG = 0.78
+"""A body whose anterior wall is below this share of the posterior one is flagged."""
+
+_FACES_RIGHT = 0.25
+_HIDDEN_TOP = 0.5  # share of films with an unlabelled top vertebra that are shuttered below it
+_SHUFFLED, _REVERSED = 0.06, 26 / 41  # lists out of order; of those, exactly reversed
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Phantom:
+    """A film and what is known of it, image px.
+
+    ``landmarks`` is what the annotator drew, who may have stopped early at the top; ``truth`` is
+    every vertebra whose centre lies in the exposed field. Corners outside the field are NaN in
+    both. ``complete_above`` / ``complete_below`` say whether ``landmarks`` goes as far as
+    ``truth``. ``flags``: L6, four lumbar, slip, fracture, wedge, cut.
+    """
+
+    radiograph: Radiograph
+    landmarks: Landmarks
+    truth: Landmarks
+    complete_above: bool
+    complete_below: bool
+    flags: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """A phantom that is not drawn yet: everything but its pixels, in film px.
+
+    The spine of ``scene`` faces left; ``landmarks`` and ``truth`` face as the film will.
+    """
+
+    scene: Scene
+    landmarks: Landmarks
+    truth: Landmarks
+    complete_above: bool
+    complete_below: bool
+    flags: frozenset[str]
+    mm_per_px: float
+
+
+def phantom(seed: int, index: int, *, long_side: int = 1024) -> Phantom:
+    """Film ``index`` of the series ``seed``; it does not depend on the others."""
+    return make_phantom(np.random.default_rng([seed, index]), long_side=long_side)
+
+
+def make_phantom(rng: np.random.Generator, *, long_side: int = 1024) -> Phantom:
+    """Draws one phantom of ``long_side`` px in height; the anatomy does not depend on the size."""
+    anatomy, appearance = rng.spawn(2)
+    plan = plan_phantom(anatomy, long_side=long_side)
+    pixels = draw_film(appearance, plan.scene)
+    if plan.truth.facing == "right":
+        pixels = np.ascontiguousarray(pixels[:, ::-1])
+    if appearance.random() < 0.75:
+        corners = plan.truth.points.reshape(-1, 2)
+        lay_marker(appearance, pixels, corners[~np.isnan(corners[:, 0])])
+    spacing = PixelSpacing(plan.mm_per_px, plan.mm_per_px, "patient")
+    film = Radiograph(pixels, spacing, 1.0, "lateral", "phantom")
+    return Phantom(
+        film, plan.landmarks, plan.truth, plan.complete_above, plan.complete_below, plan.flags
+    )
+
+
+def plan_phantom(rng: np.random.Generator, *, long_side: int = 1024) -> Plan:
+    """Decides everything about a phantom but its pixels."""
+    column = sample_column(rng)
+    facing: Facing = "right" if rng.random() < _FACES_RIGHT else "left"
+    height, width = long_side, round(long_side * column.framing.aspect)
+    corners = column.corners * long_side - 0.5  # lengths from the film's edge to pixel centres
+    field = _exposed_field(rng, column, corners, (height, width))
+    truth, landmarks, first = _labelled(column, corners, field, facing)
+    if facing == "right":
+        truth, landmarks = truth.mirrored(width), landmarks.mirrored(width)
+    mm_per_px = column.framing.depth_mm / _lumbar_depth(corners)
+    scene = Scene(height, width, 1 / mm_per_px, corners, _hollows(column, corners), field,
+                  column.levels.index("T12"))  # fmt: skip
+    flags = _flags(column, corners, truth)
+    complete_below = column.framing.lowest == 0 or truth.names[-1] == landmarks.names[-1]
+    return Plan(scene, landmarks, truth, first == 0, complete_below, flags, mm_per_px)
+
+
+def _lumbar_depth(corners: Float64[np.ndarray, "k 4 2"]) -> float:
+    plates = corners[1:6, 1] - corners[1:6, 0]
+    return float(np.linalg.norm(plates, axis=1).mean())
+
+
+def _hollows(column: Column, corners: Float64[np.ndarray, "k 4 2"]) -> Float64[np.ndarray, " k"]:
+    heights = np.linalg.norm(corners[:, 2:] - corners[:, :2], axis=2).mean(axis=1)
+    return column.ailments.hollow * heights
+
+
+def _exposed_field(
+    rng: np.random.Generator,
+    column: Column,
+    corners: Float64[np.ndarray, "k 4 2"],
+    shape: tuple[int, int],
+) -> tuple[float, float, float, float]:
+    """The part of the film that the collimator leaves: left, top, right, bottom, px."""
+    height, width = shape
+    framing = column.framing
+    labelled = corners[framing.lowest : framing.lowest + framing.count]
+    depth = _lumbar_depth(corners)
+    left, top, right, bottom = -0.5, -0.5, width - 0.5, height - 0.5
+    first = framing.lowest + framing.count - 1
+    if corners[first + 1, :, 1].mean() > 0 and rng.random() < _HIDDEN_TOP:
+        upper, lower = corners[first + 1, :, 1].mean(), corners[first, :, 1].min()
+        top = float(rng.uniform(upper + 0.15 * (lower - upper), lower))
+    spare = labelled[..., 0].min() - 0.6 * depth, labelled[..., 0].max() + 0.9 * depth
+    if rng.random() < 0.3 and spare[0] > 0:
+        left = float(rng.uniform(0, spare[0]))
+    if rng.random() < 0.2 and spare[1] < right:
+        right = float(rng.uniform(spare[1], right))
+    if rng.random() < 0.1 and not framing.lowest:
+        bottom = float(rng.uniform(max(labelled[..., 1].max() + 2, 0.9 * height), height))
+    return left, top, right, min(bottom, height - 0.5)
+
+
+def _labelled(
+    column: Column,
+    corners: Float64[np.ndarray, "k 4 2"],
+    field: tuple[float, float, float, float],
+    facing: Facing,
+) -> tuple[Landmarks, Landmarks, int]:
+    """Everything in the field, what the annotator drew of it, and how many he left out above."""
+    low, high = np.array(field[:2]), np.array(field[2:])
+    seen = ((corners > low) & (corners < high)).all(axis=2)
+    centres = corners.mean(axis=1)
+    in_view = ((centres > low) & (centres < high)).all(axis=1) & seen.any(axis=1)
+    shown = [k for k in range(VERTEBRAE - 1, -1, -1) if in_view[k]]
+    points = np.where(seen[..., None], corners, np.nan)[shown]
+    levels = tuple(column.levels[k] for k in shown)
+    truth = Landmarks(points, levels=levels, facing=facing)
+    top = column.framing.lowest + column.framing.count - 1
+    drawn = [i for i, k in enumerate(shown) if column.framing.lowest <= k <= top]
+    mirrored_later = replace(truth, facing="left")
+    left_out = drawn[0]
+    return mirrored_later, mirrored_later.select(drawn), left_out
+
+
+def _flags(
+    column: Column, corners: Float64[np.ndarray, "k 4 2"], truth: Landmarks
+) -> frozenset[str]:
+    shown = [column.levels.index(str(name)) for name in truth.names]
+    slips = [measured_slip(corners[k + 1], corners[k]) for k in shown[1:] if k + 1 in shown]
+    wedges = [measured_wedge(corners[k]) for k in shown if k]
+    names = set(truth.names)
+    found = {
+        "L6": "L6" in names,
+        "four lumbar": "L1" not in column.levels and {"L2", "T12"} <= names,
+        "slip": max(map(abs, slips), default=0.0) >= SLIP_FLAG,
+        "wedge": min(wedges, default=1.0) < WEDGE_FLAG,
+        "fracture": bool(column.ailments.fractured[shown].any()),
+        "cut": bool(np.isnan(truth.points).any()),
+    }
+    return frozenset(name for name, present in found.items() if present)
+
+
+def write_phantoms(
+    out: Path,
+    *,
+    films: int,
+    seed: int,
+    long_side: int = 1024,
+    habits: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> None:
+    """Writes ``films`` phantoms as 8-bit PNG, and their annotations.
+
+    Without ``habits``, one COCO file ``annotations.json``. With ``habits``, the faults of the
+    public set: the first half of the films as Keypoint R-CNN JSON, one a film, corners
+    inf-left, inf-right, sup-left, sup-right and tight boxes; the rest as YOLO-pose text, corners
+    sup-left, inf-left, inf-right, sup-right and boxes padded by 2 to 11 px; 6 % of the lists not
+    from top to bottom. The same seed gives the same bytes.
+    """
+    samples = []
+    for index in range(films):
+        made = phantom(seed, index, long_side=long_side)
+        path = out / "images" / f"phantom-{index:05d}.png"
+        _write_png(path, made.radiograph)
+        samples.append(_sample(made, path))
+        if habits:
+            rng = np.random.default_rng([seed, index, 1])
+            _write_habit(out / "labels", samples[-1], rng, is_source_a=index < films / 2)
+        if progress:
+            progress(index + 1)
+    if not habits:
+        from spondyl.data.coco import write_coco
+
+        write_coco(out / "annotations.json", samples)
+
+
+def _write_png(path: Path, film: Radiograph) -> None:
+    image = Image.fromarray(np.round(film.pixels * 255).astype(np.uint8))
+    write_with(path, lambda temporary: image.save(temporary, format="PNG"))
+
+
+def _sample(made: Phantom, path: Path) -> Sample:
+    film = made.radiograph
+    return Sample(
+        key=path.stem,
+        path=path,
+        height=film.height,
+        width=film.width,
+        landmarks=made.landmarks,
+        group=path.stem,
+        origin="phantom",
+        complete_above=made.complete_above,
+        complete_below=made.complete_below,
+        spacing=film.spacing,
+        view=film.view,
+        flags=made.flags,
+    )
+
+
+def _write_habit(
+    folder: Path, sample: Sample, rng: np.random.Generator, *, is_source_a: bool
+) -> None:
+    """One film's labels with the faults of its source; a corner not seen is clipped to the film."""
+    points = _clipped(sample)
+    points = points[_habitual_order(rng, len(points))]
+    low, high = points.min(axis=1), points.max(axis=1)
+    if is_source_a:
+        write_json(folder / f"{sample.key}.json", _keypoint_rcnn(points, low, high))
+        return
+    pad = rng.uniform(2, 11, (len(points), 2))
+    size = np.array([sample.width, sample.height])
+    write_text(folder / f"{sample.key}.txt", _yolo_pose(points / size, (low - pad) / size,
+                                                        (high + pad) / size))  # fmt: skip
+
+
+def _clipped(sample: Sample) -> Float64[np.ndarray, "v 4 2"]:
+    """The corners, those not seen taken from the opposite side of the parallelogram, in the film."""
+    points = sample.landmarks.points.copy()
+    for vertebra in points:
+        for corner in np.flatnonzero(np.isnan(vertebra[:, 0])):
+            other, level, across = (corner + 2) % 4, corner ^ 1, (corner + 2) % 4 ^ 1
+            guess = vertebra[level] + vertebra[other] - vertebra[across]
+            vertebra[corner] = guess if not np.isnan(guess).any() else vertebra[other]
+    points = np.where(np.isnan(points), 0.0, points)
+    return np.clip(points, 0, [sample.width - 1, sample.height - 1])
+
+
+def _habitual_order(rng: np.random.Generator, count: int) -> list[int]:
+    order = list(range(count))
+    if rng.random() >= _SHUFFLED:
+        return order
+    if rng.random() < _REVERSED:
+        return order[::-1]
+    return [int(i) for i in rng.permutation(count)]
+
+
+def _keypoint_rcnn(
+    points: Float64[np.ndarray, "v 4 2"],
+    low: Float64[np.ndarray, "v 2"],
+    high: Float64[np.ndarray, "v 2"],
+) -> dict[str, Any]:
+    rounded = np.round(points[:, [2, 3, 0, 1]], 2)
+    return {
+        "boxes": np.round(np.concatenate([low, high], axis=1), 2).tolist(),
+        "labels": [1] * len(points),
+        "keypoints": [[[x, y, 2] for x, y in vertebra] for vertebra in rounded.tolist()],
+    }
+
+
+def _yolo_pose(
+    points: Float64[np.ndarray, "v 4 2"],
+    low: Float64[np.ndarray, "v 2"],
+    high: Float64[np.ndarray, "v 2"],
+) -> str:
+    lines = []
+    for vertebra, (middle, extent) in zip(
+        points[:, [0, 2, 3, 1]], zip((low + high) / 2, high - low, strict=True), strict=True
+    ):
+        numbers = [*middle, *extent]
+        for x, y in vertebra:
+            numbers += [x, y, 2]
+        lines.append("0 " + " ".join(f"{value:.6g}" for value in numbers))
+    return "".join(f"{line}\n" for line in lines)

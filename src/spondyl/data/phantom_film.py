@@ -1,0 +1,291 @@
+"""How does a phantom's film look: soft tissue, lung and gas around the bones, then the exposure.
+
+Attenuation is summed as along a ray (the logarithm of what passes), then shown bone bright.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from jaxtyping import Float64
+from PIL import Image, ImageDraw, ImageFont
+
+from spondyl.data.phantom_bones import (
+    BodyLook,
+    frame_behind,
+    frame_of_pelvis,
+    lay_body,
+    lay_pelvis,
+    lay_posterior,
+    lay_ribs,
+    lay_sacrum,
+)
+from spondyl.data.phantom_canvas import (
+    Body,
+    Pixels,
+    Points,
+    cloud,
+    ellipse,
+    enlarged,
+    lay_line,
+    lay_polygon,
+)
+
+# mm behind the posterior wall of S1, at mm below its superior endplate in the standing body
+_BACK: Final = ((-420, 95), (-300, 95), (-200, 85), (-110, 68), (-40, 74), (20, 98), (80, 128),
+                (140, 130), (200, 96), (300, 80))  # fmt: skip
+_THICKNESS: Final = ((-420, 0.80), (-280, 0.86), (-200, 0.84), (-110, 0.74), (-50, 0.82),
+                     (20, 1.06), (100, 1.26), (160, 1.22), (300, 0.9))  # fmt: skip
+_WORDS: Final = ("L", "R", "LT.", "RT.", "LT", "RT", "L LAT", "STANDING")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scene:
+    """What the drawing needs to know, in film px, the spine facing left.
+
+    ``corners`` is (K, 4, 2) with S1 first, ``hollow`` (K,) the depth of the endplates in px,
+    ``window`` the exposed rectangle (left, top, right, bottom) between pixel edges, ``mm`` px per
+    mm, ``thoracic`` the index of T12.
+    """
+
+    height: int
+    width: int
+    mm: float
+    corners: Float64[np.ndarray, "k 4 2"]
+    hollow: Float64[np.ndarray, " k"]
+    window: tuple[float, float, float, float]
+    thoracic: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.height, self.width
+
+    def visible(self, margin_mm: float) -> list[int]:
+        """The vertebrae within ``margin_mm`` of the film, from the top down."""
+        reach = margin_mm * self.mm
+        y = self.corners[..., 1].mean(axis=1)
+        return [k for k in range(len(y) - 1, -1, -1) if -reach < y[k] < self.height + reach]
+
+
+def draw_film(rng: np.random.Generator, scene: Scene) -> Pixels:
+    """The whole film, (H, W) in [0, 1], bone bright."""
+    attenuation = enlarged(_soft_tissue(rng, scene), scene.shape).copy()
+    sharp = np.zeros(scene.shape, dtype=np.float32)
+    _lay_bones(rng, scene, sharp)
+    return _exposed(rng, scene, attenuation, sharp)
+
+
+def _lay_bones(rng: np.random.Generator, scene: Scene, canvas: Pixels) -> None:
+    mm, density = scene.mm, rng.uniform(0.75, 1.25)
+    for k in scene.visible(80):
+        frame = frame_behind(scene.corners[k], mm)
+        if k >= scene.thoracic - 0:
+            lay_ribs(canvas, rng, frame, k - scene.thoracic, 0.035 * density)
+        if k:
+            lay_posterior(canvas, rng, frame, 0.085 * density)
+    pelvis = frame_of_pelvis(scene.corners[0], mm)
+    lay_pelvis(canvas, rng, pelvis)
+    lay_sacrum(canvas, rng, scene.corners[0], mm)
+    base = _base_look(rng, density, mm)
+    for k in scene.visible(40):
+        lay_body(canvas, rng, _body(scene, rng, k), _look(rng, base, k))
+    if rng.random() < 0.2:
+        _lay_aorta(canvas, rng, scene)
+
+
+def _body(scene: Scene, rng: np.random.Generator, k: int) -> Body:
+    corners = scene.corners[k]
+    depth = float(np.linalg.norm(corners[1] - corners[0]))
+    wall = rng.uniform(0.04, 0.08) * depth
+    hollow = float(scene.hollow[k])
+    sunk = (hollow, wall * 0.8, hollow * (k > 0), wall)
+    return Body(corners, sunk, rounding=rng.uniform(0.03, 0.06) * depth)
+
+
+def _base_look(rng: np.random.Generator, density: float, mm: float) -> BodyLook:
+    return BodyLook(
+        marrow=0.105 * density,
+        cortex=rng.uniform(0.03, 0.08) * density,
+        endplate=rng.uniform(0.04, 0.11) * density,
+        grain=rng.uniform(0.06, 0.18),
+        rim=max(0.65 * mm, 0.6),
+        double=rng.uniform(1.5, 4.5) * mm,
+    )
+
+
+def _look(rng: np.random.Generator, base: BodyLook, k: int) -> BodyLook:
+    share = rng.uniform(0.85, 1.15) * (0.8 if k == 0 else 1.0)
+    return BodyLook(
+        base.marrow * share,
+        base.cortex * share,
+        base.endplate * share,
+        base.grain,
+        base.rim,
+        base.double * rng.uniform(0.3, 1.2),
+    )
+
+
+def _lay_aorta(canvas: Pixels, rng: np.random.Generator, scene: Scene) -> None:
+    walls = scene.corners[2:9, (0, 2)].reshape(-1, 2)
+    line = walls - [rng.uniform(12, 26) * scene.mm, 0] + rng.normal(0, scene.mm, walls.shape)
+    for shift in (0, -rng.uniform(14, 20) * scene.mm):
+        lay_line(canvas, line + [shift, 0], scene.mm, rng.uniform(0.02, 0.06), 0.6 * scene.mm)
+
+
+def _soft_tissue(rng: np.random.Generator, scene: Scene) -> Pixels:
+    """Body, lung, gas and fat at half size."""
+    half = _halved(scene)
+    rows, columns = half.shape
+    y = np.arange(rows, dtype=np.float64)
+    back, front = _skin(rng, half, y)
+    thickness = _profile(half, y, _THICKNESS) * rng.uniform(0.92, 1.08)
+    x = np.arange(columns)[None, :]
+    place = (2 * x - back[:, None] - front[:, None]) / (back - front)[:, None]
+    bulge = np.clip(1 - np.abs(place) ** rng.uniform(2.0, 3.2), 0, None) ** rng.uniform(0.5, 0.75)
+    tissue = (0.62 * thickness[:, None] * bulge).astype(np.float32)
+    inside = np.clip(tissue / 0.12, 0, 1)
+    tissue += inside * 0.016 * cloud(rng, half.shape, 30 * half.mm, 3)
+    _lay_lungs(rng, half, tissue, back)
+    _lay_gas(rng, half, tissue)
+    return np.maximum(tissue, 0)
+
+
+def _halved(scene: Scene) -> Scene:
+    shape = math.ceil(scene.height / 2), math.ceil(scene.width / 2)
+    return Scene(*shape, scene.mm / 2, scene.corners / 2, scene.hollow / 2, scene.window,
+                 scene.thoracic)  # fmt: skip
+
+
+def _profile(scene: Scene, y: Points, table: tuple[tuple[float, float], ...]) -> Points:
+    """A table over mm below the sacral plate, smoothed along the rows."""
+    at, value = np.array(table, dtype=np.float64).T
+    sacrum = scene.corners[0, :2].mean(axis=0)
+    return np.interp((y - sacrum[1]) / scene.mm, _smooth_grid(at), _smooth_values(at, value))
+
+
+def _smooth_grid(at: Points) -> Points:
+    return np.linspace(at[0], at[-1], 120)
+
+
+def _smooth_values(at: Points, value: Points) -> Points:
+    fine = np.interp(_smooth_grid(at), at, value)
+    kernel = np.hanning(15) / np.hanning(15).sum()
+    return np.convolve(np.pad(fine, 7, mode="edge"), kernel, mode="valid")
+
+
+def _skin(rng: np.random.Generator, scene: Scene, y: Points) -> tuple[Points, Points]:
+    """x of the skin behind and in front, px, for every row."""
+    k = range(len(scene.corners) - 1, -1, -1)
+    wall_y = scene.corners[list(k)][:, 1::2, 1].mean(axis=1)
+    wall_x = scene.corners[list(k)][:, 1::2, 0].mean(axis=1)
+    spine = np.interp(y, wall_y, wall_x)
+    steady = np.convolve(np.pad(spine, 40, mode="edge"), np.ones(81) / 81, mode="valid")
+    fat = rng.uniform(0.8, 1.3)
+    back = 0.5 * (steady + spine) + _profile(scene, y, _BACK) * scene.mm * fat
+    depth = rng.uniform(240, 340) + 25 * np.sin((y / scene.mm + rng.uniform(0, 300)) / 60)
+    return back, back - depth * scene.mm
+
+
+def _lay_lungs(rng: np.random.Generator, scene: Scene, tissue: Pixels, back: Points) -> None:
+    """Takes the two lungs out, each above its own dome of the diaphragm."""
+    level = scene.corners[scene.thoracic + 1].mean(axis=0)
+    mm = scene.mm
+    for _ in range(2):
+        low = level[1] + rng.normal(0, 26) * mm
+        x = level[0] + np.array([75, 40, 0, -50, -110, -200]) * mm
+        y = low + (np.array([40, 5, -18, -42, -58, -62]) + rng.normal(0, 6, 6)) * mm
+        top = min(-40.0 * mm, float(y.min()) - 60 * mm)
+        dome = np.concatenate([np.stack([x, y], axis=1), [[x[-1], top], [x[0] + 20 * mm, top]]])
+        lay_polygon(tissue, dome, -rng.uniform(0.06, 0.16), rng.uniform(0.8, 2.0) * mm)
+
+
+def _lay_gas(rng: np.random.Generator, scene: Scene, tissue: Pixels) -> None:
+    """Adds bowel gas in front of the spine and at times in the pelvis: clusters of bubbles."""
+    front = scene.corners[:, (0, 2)].mean(axis=1)
+    for _ in range(rng.integers(0, 7)):
+        k = int(rng.integers(0, 7))
+        middle = front[k] + np.array([-rng.uniform(0, 120), rng.uniform(-20, 40)]) * scene.mm
+        spread, depth = rng.uniform(6, 22), rng.uniform(0.02, 0.09)
+        for _ in range(rng.integers(1, 9)):
+            at = middle + rng.normal(0, spread, 2) * scene.mm * [1.4, 0.8]
+            radii = rng.uniform(3, 11, 2) * scene.mm
+            shape = ellipse((at[0], at[1]), (radii[0], radii[1]), rng.uniform(0, 3))
+            lay_polygon(tissue, shape, -depth, rng.uniform(0.8, 2.5) * scene.mm)
+
+
+def _exposed(rng: np.random.Generator, scene: Scene, attenuation: Pixels, sharp: Pixels) -> Pixels:
+    """Attenuation to grey: unsharpness, quantum noise, window, collimation and markers."""
+    from scipy.ndimage import gaussian_filter
+
+    total = attenuation + sharp
+    blur = rng.uniform(0.25, 0.6) * scene.mm
+    if blur > 0.3:
+        total = gaussian_filter(total, blur)
+    total += _noise(rng, scene, total)
+    low, span = rng.uniform(0.12, 0.3), rng.uniform(0.62, 0.95)
+    shown = np.clip((total - low) / span, 0, None)
+    shown = shown / (1 + shown**4) ** 0.25 * rng.uniform(0.95, 1.08)  # film shoulder
+    film = np.clip(shown, 0, 1) ** rng.uniform(0.8, 1.25)
+    _collimate(rng, scene, film)
+    return np.clip(film, 0, 1).astype(np.float32)
+
+
+def _noise(rng: np.random.Generator, scene: Scene, total: Pixels) -> Pixels:
+    """Noise of the logarithm: it grows where few quanta pass."""
+    from scipy.ndimage import gaussian_filter
+
+    white = rng.standard_normal(scene.shape, dtype=np.float32)
+    grain = gaussian_filter(white, max(0.35 * scene.mm, 0.4))
+    grain /= float(grain.std())
+    return rng.uniform(0.003, 0.012) * np.exp(0.9 * total) * grain
+
+
+def _collimate(rng: np.random.Generator, scene: Scene, film: Pixels) -> None:
+    left, top, right, bottom = scene.window
+    x = np.arange(scene.width, dtype=np.float32)
+    y = np.arange(scene.height, dtype=np.float32)
+    soft = rng.uniform(0.5, 3.0) * scene.mm
+    across = np.clip((x - left) / soft + 0.5, 0, 1) * np.clip((right - x) / soft + 0.5, 0, 1)
+    down = np.clip((y - top) / soft + 0.5, 0, 1) * np.clip((bottom - y) / soft + 0.5, 0, 1)
+    edge = rng.uniform(0, 0.06)
+    film *= edge + (1 - edge) * across[None, :] * down[:, None]
+
+
+def lay_marker(rng: np.random.Generator, film: Pixels, keep_free: Points) -> None:
+    """Prints side letters away from the points, plain or in a box, at times mirrored."""
+    height, width = film.shape
+    text = str(rng.choice(_WORDS))
+    marker = _printed(text, round(height * rng.uniform(0.022, 0.045)))
+    if rng.random() < 0.3:
+        marker = marker[:, ::-1]
+    rows, columns = marker.shape
+    for _ in range(12):
+        x = int(rng.integers(0, max(1, width - columns)))
+        y = int(rng.integers(0, max(1, height - rows)) * rng.choice([0.25, 0.95]))
+        middle = np.array([x + columns / 2, y + rows / 2])
+        reach = max(rows, columns) / 2 + 0.06 * height
+        if rows < height and columns < width and _is_free(keep_free, middle, reach):
+            _print(film[y : y + rows, x : x + columns], marker, str(rng.choice(["ink", "box"])))
+            return
+
+
+def _is_free(points: Points, middle: Points, reach: float) -> bool:
+    return bool((np.linalg.norm(points - middle, axis=1) > reach).all())
+
+
+def _printed(text: str, size: int) -> Pixels:
+    font = ImageFont.load_default(size=max(size, 8))
+    left, top, right, bottom = font.getbbox(text)
+    pad = max(2, size // 5)
+    extent = (math.ceil(right - left) + 2 * pad, math.ceil(bottom - top) + 2 * pad)
+    image = Image.new("L", extent)
+    ImageDraw.Draw(image).text((pad - left, pad - top), text, fill=255, font=font)
+    return np.asarray(image, dtype=np.float32) / 255
+
+
+def _print(place: Pixels, marker: Pixels, style: str) -> None:
+    place[:] = 1 - marker if style == "box" else np.maximum(place, marker)
