@@ -260,7 +260,7 @@ def _write_habit(
 
 
 def _clipped(sample: Sample) -> Float64[np.ndarray, "v 4 2"]:
-    """The corners, those not seen taken from the opposite side of the parallelogram, in the film."""
+    """The corners within the film; one not seen completes the parallelogram."""
     points = sample.landmarks.points.copy()
     for vertebra in points:
         for corner in np.flatnonzero(np.isnan(vertebra[:, 0])):

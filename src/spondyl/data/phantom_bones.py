@@ -38,14 +38,14 @@ _ILIUM: Final = (
     (24, 52), (22, 74), (-8, 92), (-46, 84), (-60, 52),
 )  # fmt: skip
 _ISCHIUM: Final = ((-6, 100), (22, 92), (30, 118), (34, 150), (16, 168), (2, 150), (-4, 124))
-_HIP: Final = (-22.0, 100.0)
+_HIP: Final = (-32.0, 104.0)
 _SACRAL_SEGMENTS: Final = ((25, 24), (21, 19), (18, 15), (15, 12), (12, 9), (10, 7), (8, 5))
 _RIB: Final = ((8, 2), (30, -2), (44, 14), (34, 44), (-4, 78), (-60, 104), (-120, 112))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """A place on the spine: an origin in px, the posterior and the downward direction, px per mm."""
+    """A place on the spine: origin in px, posterior and downward direction, px per mm."""
 
     origin: Float64[np.ndarray, " 2"]
     posterior: Float64[np.ndarray, " 2"]
@@ -82,7 +82,10 @@ def frame_of_pelvis(sacrum: Float64[np.ndarray, "4 2"], mm: float) -> Frame:
 
 @dataclass(frozen=True, slots=True)
 class BodyLook:
-    """How strongly a vertebral body shows; attenuations, and widths in px."""
+    """How strongly a vertebral body shows; attenuations, and widths in px.
+
+    ``inferior`` is the share of the endplate's strength below: S1 is fused to S2.
+    """
 
     marrow: float
     cortex: float
@@ -90,6 +93,7 @@ class BodyLook:
     grain: float
     rim: float
     double: float
+    inferior: float = 1.0
 
 
 def lay_body(canvas: Pixels, rng: np.random.Generator, body: Body, look: BodyLook) -> None:
@@ -105,10 +109,10 @@ def lay_body(canvas: Pixels, rng: np.random.Generator, body: Body, look: BodyLoo
     round_bone = 0.62 + 0.38 * np.sqrt(np.clip(depth, 0, 1))  # the body is a cylinder
     value = look.marrow * round_bone * (1 + look.grain * _trabeculae(rng, box, look.rim))
     value += look.cortex * _ridge(outline + 0.9 * look.rim, look.rim)
-    for side in (superior, inferior):
-        value += look.endplate * _ridge(side + 0.9 * look.rim, look.rim)
+    for side, share in ((superior, 1.0), (inferior, look.inferior)):
+        value += share * look.endplate * _ridge(side + 0.9 * look.rim, look.rim)
         far = side + look.double * np.clip(1 - depth * 0.1, 0, 1)
-        value += 0.45 * look.endplate * _ridge(far, 1.2 * look.rim) * (depth > 0)
+        value += 0.45 * share * look.endplate * _ridge(far, 1.2 * look.rim) * (depth > 0)
     canvas[box.rows_columns] += inside * value
 
 
@@ -142,22 +146,29 @@ def _varied(rng: np.random.Generator, frame: Frame, shape: object, jitter_mm: fl
 
 
 def lay_sacrum(
-    canvas: Pixels, rng: np.random.Generator, sacrum: Float64[np.ndarray, "4 2"], mm: float
+    canvas: Pixels,
+    rng: np.random.Generator,
+    sacrum: Float64[np.ndarray, "4 2"],
+    mm: float,
+    strength: float,
 ) -> None:
     """Adds S2 to the coccyx below S1, the canal behind them and the crest."""
     front, back = _sacral_outline(rng, sacrum, mm)
-    strength = rng.uniform(0.03, 0.06)
-    lay_polygon(canvas, np.concatenate([front, back[::-1]]), strength, 1.5 * mm)
+    lay_polygon(canvas, np.concatenate([front, back[::-1]]), 0.7 * strength, 1.5 * mm)
+    lay_polygon(canvas, np.concatenate([front[:4], back[3::-1]]), 0.5 * strength, 5 * mm)
     for line, share in ((front, 1.0), (back, 0.9)):
         lay_line(canvas, curve(line, 6), 1.2 * mm, 1.1 * strength * share, 0.7 * mm)
     for k in range(1, 5):
-        lay_line(canvas, np.stack([front[k], back[k]]), 1.2 * mm, 0.7 * strength, 0.9 * mm)
+        lay_line(canvas, np.stack([front[k], back[k]]), 1.2 * mm, 0.6 * strength, 0.9 * mm)
     outward = back - front
     outward /= np.linalg.norm(outward, axis=1)[:, None]
     reach = np.array([13, 13, 12, 11, 8, 5, 3, 1]) * mm * rng.uniform(0.8, 1.2)
     crest = back + outward * reach[:, None]
     lay_polygon(canvas, np.concatenate([back, crest[::-1]]), 0.5 * strength, 1.5 * mm)
-    lay_line(canvas, curve(crest, 6), 1.5 * mm, 1.1 * strength, 0.8 * mm)
+    lay_line(canvas, curve(crest, 6), 1.5 * mm, 1.3 * strength, 0.8 * mm)
+    for _ in range(3):  # the alae, seen end on
+        ala = curve(np.stack([sacrum[0], front[1], front[3]]) + rng.normal(0, 9, (3, 2)) * mm, 8)
+        lay_line(canvas, ala + 14 * mm * outward[0], 1.2 * mm, 0.6 * strength, 0.9 * mm)
 
 
 def _sacral_outline(
@@ -180,29 +191,31 @@ def _sacral_outline(
 
 def lay_pelvis(canvas: Pixels, rng: np.random.Generator, frame: Frame) -> None:
     """Adds both iliac wings, hips and ischia, one side displaced and magnified."""
-    strength = rng.uniform(0.03, 0.075)
+    strength = rng.uniform(0.025, 0.06)
     spread = rng.normal(0, 5, 2)
+    hip = np.array(_HIP) + rng.normal(0, (8, 6))
     for side in (-1, 1):
         place = frame.shifted(float(side * spread[0]), float(side * spread[1]))
-        wing = _varied(rng, place, _ILIUM, 4.0)
-        lay_polygon(canvas, wing, strength * 0.8, 2.0 * frame.scale)
-        lay_line(canvas, wing, 1.6 * frame.scale, strength * 0.9, 0.8 * frame.scale)
-        lay_polygon(canvas, _varied(rng, place, _ISCHIUM, 4.0), strength, 2.0 * frame.scale)
-        _lay_hip(canvas, rng, place, strength)
+        wing = _varied(rng, place, _ILIUM, 5.0)
+        lay_polygon(canvas, wing, strength * 0.6, 6.0 * frame.scale)
+        crest = np.roll(wing, -int(rng.integers(0, 24)), axis=0)[:48]
+        lay_line(canvas, crest, 1.8 * frame.scale, strength * 0.9, 0.8 * frame.scale)
+        lay_polygon(canvas, _varied(rng, place, _ISCHIUM, 5.0), 0.8 * strength, 2.0 * frame.scale)
+        _lay_hip(canvas, rng, place.shifted(hip[0], hip[1]), strength)
 
 
 def _lay_hip(canvas: Pixels, rng: np.random.Generator, frame: Frame, strength: float) -> None:
     mm, radius = frame.scale, rng.uniform(22, 26)
-    x, y = _HIP
-    head = frame.to_film(ellipse((x, y), (radius, radius)))
-    lay_polygon(canvas, head, 1.3 * strength, 1.2 * mm)
-    lay_line(canvas, head[18:39], 1.2 * mm, 1.4 * strength, 0.6 * mm)
-    socket = frame.to_film(ellipse((x, y), (radius + 5, radius + 5)))
-    lay_line(canvas, socket[18:39], 2.2 * mm, 1.3 * strength, 0.9 * mm)
-    lean = rng.uniform(-0.5, 0.2)
-    shaft = [(x - 14, y + 12), (x + 18, y + 10)]
-    shaft += [(x + 16 + 180 * lean, y + 200), (x - 16 + 180 * lean, y + 200)]
-    lay_polygon(canvas, frame.to_film(shaft), 1.2 * strength, 2.5 * mm)
+    head = frame.to_film(ellipse((0, 0), (radius, radius)))
+    lay_polygon(canvas, head, 0.6 * strength, 1.5 * mm)
+    lay_line(canvas, head[16:36], 1.2 * mm, 1.0 * strength, 0.6 * mm)
+    socket = frame.to_film(ellipse((0, 0), (radius + 5, radius + 5)))
+    lay_line(canvas, socket[17:39], 2.2 * mm, 1.0 * strength, 0.9 * mm)
+    lean = 200 * rng.uniform(-0.6, 0.2)
+    shaft = frame.to_film([(-15, 12), (17, 10), (16 + lean, 200), (-16 + lean, 200)])
+    lay_polygon(canvas, shaft, 0.9 * strength, 2.0 * mm)
+    for side in (shaft[[0, 3]], shaft[[1, 2]]):
+        lay_line(canvas, side, 3.0 * mm, 0.8 * strength, 1.0 * mm)
 
 
 def lay_ribs(

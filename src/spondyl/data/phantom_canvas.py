@@ -45,7 +45,7 @@ class Box:
         return slice(self.top, self.bottom), slice(self.left, self.right)
 
     def grid(self) -> tuple[Float32[np.ndarray, "1 w"], Float32[np.ndarray, "h 1"]]:
-        """x and y of the pixel centres."""
+        """The x and y of the pixel centres."""
         x = np.arange(self.left, self.right, dtype=np.float32)[None, :]
         return x, np.arange(self.top, self.bottom, dtype=np.float32)[:, None]
 

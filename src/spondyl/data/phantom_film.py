@@ -28,6 +28,7 @@ from spondyl.data.phantom_canvas import (
     Pixels,
     Points,
     cloud,
+    curve,
     ellipse,
     enlarged,
     lay_line,
@@ -83,14 +84,14 @@ def _lay_bones(rng: np.random.Generator, scene: Scene, canvas: Pixels) -> None:
     mm, density = scene.mm, rng.uniform(0.75, 1.25)
     for k in scene.visible(80):
         frame = frame_behind(scene.corners[k], mm)
-        if k >= scene.thoracic - 0:
-            lay_ribs(canvas, rng, frame, k - scene.thoracic, 0.035 * density)
+        if k >= scene.thoracic:
+            lay_ribs(canvas, rng, frame, k - scene.thoracic, rng.uniform(0.03, 0.055) * density)
         if k:
-            lay_posterior(canvas, rng, frame, 0.085 * density)
+            lay_posterior(canvas, rng, frame, rng.uniform(0.07, 0.11) * density)
     pelvis = frame_of_pelvis(scene.corners[0], mm)
     lay_pelvis(canvas, rng, pelvis)
-    lay_sacrum(canvas, rng, scene.corners[0], mm)
     base = _base_look(rng, density, mm)
+    lay_sacrum(canvas, rng, scene.corners[0], mm, 0.6 * base.marrow)
     for k in scene.visible(40):
         lay_body(canvas, rng, _body(scene, rng, k), _look(rng, base, k))
     if rng.random() < 0.2:
@@ -108,10 +109,10 @@ def _body(scene: Scene, rng: np.random.Generator, k: int) -> Body:
 
 def _base_look(rng: np.random.Generator, density: float, mm: float) -> BodyLook:
     return BodyLook(
-        marrow=0.105 * density,
+        marrow=rng.uniform(0.055, 0.11) * density,
         cortex=rng.uniform(0.03, 0.08) * density,
         endplate=rng.uniform(0.04, 0.11) * density,
-        grain=rng.uniform(0.06, 0.18),
+        grain=rng.uniform(0.04, 0.12),
         rim=max(0.65 * mm, 0.6),
         double=rng.uniform(1.5, 4.5) * mm,
     )
@@ -126,6 +127,7 @@ def _look(rng: np.random.Generator, base: BodyLook, k: int) -> BodyLook:
         base.grain,
         base.rim,
         base.double * rng.uniform(0.3, 1.2),
+        1.0 if k else 0.4,
     )
 
 
@@ -137,7 +139,7 @@ def _lay_aorta(canvas: Pixels, rng: np.random.Generator, scene: Scene) -> None:
 
 
 def _soft_tissue(rng: np.random.Generator, scene: Scene) -> Pixels:
-    """Body, lung, gas and fat at half size."""
+    """Body, lung, liver, gas and fat at half size."""
     half = _halved(scene)
     rows, columns = half.shape
     y = np.arange(rows, dtype=np.float64)
@@ -145,13 +147,27 @@ def _soft_tissue(rng: np.random.Generator, scene: Scene) -> Pixels:
     thickness = _profile(half, y, _THICKNESS) * rng.uniform(0.92, 1.08)
     x = np.arange(columns)[None, :]
     place = (2 * x - back[:, None] - front[:, None]) / (back - front)[:, None]
-    bulge = np.clip(1 - np.abs(place) ** rng.uniform(2.0, 3.2), 0, None) ** rng.uniform(0.5, 0.75)
+    bulge = np.clip(1 - np.abs(place) ** rng.uniform(1.8, 3.2), 0, None) ** rng.uniform(0.5, 1.0)
     tissue = (0.62 * thickness[:, None] * bulge).astype(np.float32)
     inside = np.clip(tissue / 0.12, 0, 1)
-    tissue += inside * 0.016 * cloud(rng, half.shape, 30 * half.mm, 3)
+    tissue += inside * rng.uniform(0.008, 0.02) * cloud(rng, half.shape, 30 * half.mm, 4)
+    _lay_organs(rng, half, tissue)
     _lay_lungs(rng, half, tissue, back)
     _lay_gas(rng, half, tissue)
     return np.maximum(tissue, 0)
+
+
+def _lay_organs(rng: np.random.Generator, scene: Scene, tissue: Pixels) -> None:
+    """Adds liver and muscle, and a waist's fold of skin: broad shades without an outline."""
+    mm, upper, lower = scene.mm, scene.corners[7].mean(axis=0), scene.corners[2].mean(axis=0)
+    liver = ellipse((upper[0] - 60 * mm, upper[1]), (95 * mm, 75 * mm), rng.uniform(-0.5, 0.2))
+    lay_polygon(tissue, liver, rng.uniform(0.0, 0.16), 14 * mm)
+    psoas = ellipse((lower[0], lower[1]), (26 * mm, 90 * mm), rng.uniform(-0.2, 0.4))
+    lay_polygon(tissue, psoas, rng.uniform(0.0, 0.05), 8 * mm)
+    if rng.random() < 0.3:
+        y = lower[1] + rng.uniform(-20, 40) * mm
+        fold = np.array([[lower[0] + 30 * mm, y + 4 * mm], [lower[0] + 160 * mm, y]])
+        lay_line(tissue, fold, 3 * mm, -0.05, 2 * mm)
 
 
 def _halved(scene: Scene) -> Scene:
@@ -178,7 +194,7 @@ def _smooth_values(at: Points, value: Points) -> Points:
 
 
 def _skin(rng: np.random.Generator, scene: Scene, y: Points) -> tuple[Points, Points]:
-    """x of the skin behind and in front, px, for every row."""
+    """Columns of the skin behind and in front, px, for every row."""
     k = range(len(scene.corners) - 1, -1, -1)
     wall_y = scene.corners[list(k)][:, 1::2, 1].mean(axis=1)
     wall_x = scene.corners[list(k)][:, 1::2, 0].mean(axis=1)
@@ -192,21 +208,25 @@ def _skin(rng: np.random.Generator, scene: Scene, y: Points) -> tuple[Points, Po
 
 def _lay_lungs(rng: np.random.Generator, scene: Scene, tissue: Pixels, back: Points) -> None:
     """Takes the two lungs out, each above its own dome of the diaphragm."""
-    level = scene.corners[scene.thoracic + 1].mean(axis=0)
-    mm = scene.mm
+    level, mm = scene.corners[scene.thoracic + 1].mean(axis=0), scene.mm
+    top = min(-60.0 * mm, level[1] - 150 * mm)
+    rows = np.arange(len(back))
     for _ in range(2):
-        low = level[1] + rng.normal(0, 26) * mm
-        x = level[0] + np.array([75, 40, 0, -50, -110, -200]) * mm
-        y = low + (np.array([40, 5, -18, -42, -58, -62]) + rng.normal(0, 6, 6)) * mm
-        top = min(-40.0 * mm, float(y.min()) - 60 * mm)
-        dome = np.concatenate([np.stack([x, y], axis=1), [[x[-1], top], [x[0] + 20 * mm, top]]])
-        lay_polygon(tissue, dome, -rng.uniform(0.06, 0.16), rng.uniform(0.8, 2.0) * mm)
+        low = level[1] + rng.normal(0, 24) * mm
+        x = level[0] + np.array([42, 20, -15, -60, -120, -200]) * mm
+        y = low + (np.array([22, 0, -22, -42, -55, -60]) + rng.normal(0, 5, 6)) * mm
+        dome = curve(np.stack([x, y], axis=1), 8)
+        wall_y = np.linspace(top, dome[0, 1] - 8 * mm, 12)
+        wall_x = np.interp(wall_y, rows, back) - rng.uniform(22, 34) * mm
+        wall = np.stack([np.maximum(wall_x, dome[0, 0] + 4 * mm), wall_y], axis=1)
+        lung = np.concatenate([dome, [[dome[-1, 0], top]], wall])
+        lay_polygon(tissue, lung, -rng.uniform(0.06, 0.17), rng.uniform(0.8, 2.0) * mm)
 
 
 def _lay_gas(rng: np.random.Generator, scene: Scene, tissue: Pixels) -> None:
     """Adds bowel gas in front of the spine and at times in the pelvis: clusters of bubbles."""
     front = scene.corners[:, (0, 2)].mean(axis=1)
-    for _ in range(rng.integers(0, 7)):
+    for _ in range(rng.integers(0, 9)):
         k = int(rng.integers(0, 7))
         middle = front[k] + np.array([-rng.uniform(0, 120), rng.uniform(-20, 40)]) * scene.mm
         spread, depth = rng.uniform(6, 22), rng.uniform(0.02, 0.09)
@@ -222,14 +242,14 @@ def _exposed(rng: np.random.Generator, scene: Scene, attenuation: Pixels, sharp:
     from scipy.ndimage import gaussian_filter
 
     total = attenuation + sharp
-    blur = rng.uniform(0.25, 0.6) * scene.mm
+    blur = rng.uniform(0.2, 0.5) * scene.mm
     if blur > 0.3:
         total = gaussian_filter(total, blur)
     total += _noise(rng, scene, total)
-    low, span = rng.uniform(0.12, 0.3), rng.uniform(0.62, 0.95)
+    low, span = rng.uniform(0.14, 0.32), rng.uniform(0.55, 0.9)
     shown = np.clip((total - low) / span, 0, None)
     shown = shown / (1 + shown**4) ** 0.25 * rng.uniform(0.95, 1.08)  # film shoulder
-    film = np.clip(shown, 0, 1) ** rng.uniform(0.8, 1.25)
+    film = np.clip(shown, 0, 1) ** rng.uniform(0.85, 1.5)
     _collimate(rng, scene, film)
     return np.clip(film, 0, 1).astype(np.float32)
 
@@ -239,9 +259,9 @@ def _noise(rng: np.random.Generator, scene: Scene, total: Pixels) -> Pixels:
     from scipy.ndimage import gaussian_filter
 
     white = rng.standard_normal(scene.shape, dtype=np.float32)
-    grain = gaussian_filter(white, max(0.35 * scene.mm, 0.4))
+    grain = gaussian_filter(white, max(0.25 * scene.mm, 0.4))
     grain /= float(grain.std())
-    return rng.uniform(0.003, 0.012) * np.exp(0.9 * total) * grain
+    return rng.uniform(0.0015, 0.006) * np.exp(1.2 * total) * grain
 
 
 def _collimate(rng: np.random.Generator, scene: Scene, film: Pixels) -> None:

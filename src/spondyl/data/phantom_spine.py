@@ -287,7 +287,7 @@ def _tilts(
     angle = np.arctan2(segments[:, 0], segments[:, 1])  # angle[k] belongs to gap k
     below = np.append(angle[0] + 0.5 * (angle[0] - angle[1]), angle[:-1])
     above = np.append(angle[1:], angle[-1])
-    opening = np.clip(0.3 * (below - above), -0.12, 0.22)
+    opening = np.clip(0.3 * (below - above), -0.1, 0.16)
     superior = angle + opening
     inferior = np.append(0.0, (angle - opening)[:-1])
     superior[0] = np.clip(superior[0] + 0.08, np.deg2rad(20), np.deg2rad(70))
