@@ -181,6 +181,9 @@ class DataRecipe(Section):
     """Share of the groups that training never sees."""
     exclude_groups: tuple[str, ...] = ()
     """Groups (patients, studies or films) that are left out altogether."""
+    labels_complete: bool = False
+    """The annotators followed one protocol on every film (AASCE: T1 to L5 and nothing else), so
+    that what they left out is background."""
 
     @model_validator(mode="after")
     def _leaves_training_films(self) -> DataRecipe:
