@@ -1,0 +1,365 @@
+"""How good are these predictions: from films and their annotations to one ``Evaluation``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from jaxtyping import Bool, Float64, Int64
+
+from spondyl.anatomy import CORNERS, LEVELS, VARIANT_LEVELS
+from spondyl.data.sample import Sample
+from spondyl.errors import UsageError
+from spondyl.judging import taxonomy
+from spondyl.judging.evaluation import (
+    UNITS,
+    CobbScore,
+    Curve,
+    DetectionScore,
+    Evaluation,
+    FilmScore,
+    NamingScore,
+    PartScore,
+    ProtocolName,
+    ProtocolScore,
+)
+from spondyl.judging.metrics import (
+    MISSED_COST,
+    Anchor,
+    Matching,
+    Residuals,
+    match,
+    matched_residuals,
+    named_residuals,
+    ordinal_partner,
+    reference_heights,
+    residuals,
+)
+from spondyl.judging.statistics import Estimate, Statistic, clustered_interval, smape
+from spondyl.spine.landmarks import Landmarks
+from spondyl.spine.measurements import COBB_ANGLES, cobb_angles
+
+PROTOCOLS: Final[tuple[ProtocolName, ...]] = ("all", "ordinal", "matched", "named")
+
+_WORST = 12  # films named in an evaluation
+_CURVE_STEP = 0.25  # px at 512
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Film:
+    """One film compared: the annotation, and the prediction by every protocol."""
+
+    annotated: Sample
+    predicted: Landmarks
+    matching: Matching
+    residuals: Mapping[ProtocolName, Residuals]
+    ordinal: Int64[np.ndarray, " a"]
+
+    @property
+    def long_side(self) -> int:
+        return max(self.annotated.height, self.annotated.width)
+
+    @property
+    def names(self) -> list[tuple[str | None, str | None]]:
+        """The annotated and the predicted name of each annotated vertebra."""
+        given = (*self.predicted.names, None)  # partner -1 is the last, unnamed
+        pairs = zip(self.annotated.landmarks.names, self.matching.partner, strict=True)
+        return [(name, given[partner]) for name, partner in pairs]
+
+    @property
+    def right_names(self) -> Bool[np.ndarray, " a"]:
+        return np.array([name is not None and name == said for name, said in self.names], bool)
+
+    def errors(self, protocol: ProtocolName, unit: str) -> Float64[np.ndarray, "a 4"]:
+        """Radial errors; inf = missed, NaN = not judged or not expressible in this unit."""
+        compared = self.residuals[protocol]
+        if unit == "mm":
+            spacing = self.annotated.spacing
+            scale = (np.nan, np.nan) if spacing is None else (spacing.column_mm, spacing.row_mm)
+            known = compared.radial(np.array(scale))
+            return known if spacing is not None else np.full_like(known, np.nan)
+        if unit == "height":
+            heights = reference_heights(self.annotated.landmarks)
+            return compared.radial() * (100.0 / heights)[:, None]
+        return compared.radial() * self._scale(unit)
+
+    def _scale(self, unit: str) -> float:
+        diagonal = float(np.hypot(self.annotated.height, self.annotated.width))
+        return {"px": 1.0, "512": 512.0 / self.long_side, "diagonal": 100.0 / diagonal}[unit]
+
+
+def evaluate(
+    predictions: Sequence[Sample],
+    annotations: Sequence[Sample],
+    *,
+    thresholds: Sequence[float],
+    seed: int = 0,
+    made_by: Mapping[str, str] | None = None,
+    ordinal_anchor: Anchor = "top",
+) -> Evaluation:
+    """Judges predictions against annotations, paired by ``key``.
+
+    An annotation without a prediction counts as missed; a prediction without an annotation is only
+    listed. Spacing, view and group are the annotation's.
+
+    Args:
+        predictions: image px of the same films.
+        annotations: the films to judge on.
+        thresholds: of the success detection rate, px at 512, at least one.
+        seed: of the bootstrap.
+        made_by: what made the predictions; kept with the result.
+        ordinal_anchor: the end from which the ordinal protocol counts.
+
+    Raises:
+        UsageError: there is no film in common, a key occurs twice, the sizes of a film differ, or
+            there is no threshold.
+    """
+    if not thresholds:
+        raise UsageError("thresholds: none given, need at least one in px at 512")
+    films = _pair(predictions, annotations, ordinal_anchor)
+    judge = _Judge(films, tuple(float(t) for t in thresholds), seed)
+    known, given = {s.key for s in annotations}, {s.key for s in predictions}
+    rows = tuple(_film_score(film) for film in films)
+    worst = sorted((r for r in rows if r.penalised is not None), key=_by_penalised)
+    return Evaluation(
+        films=len(films),
+        groups=len({film.annotated.group for film in films}),
+        thresholds=judge.thresholds,
+        ordinal_anchor=ordinal_anchor,
+        seed=seed,
+        protocols=tuple(judge.protocol(name) for name in PROTOCOLS),
+        detection=judge.detection(),
+        naming=judge.naming(films),
+        naming_with_s1=judge.naming([f for f in films if "S1" in f.annotated.landmarks.names]),
+        taxonomy=_taxonomy(films),
+        per_level=judge.per_level(),
+        per_corner=judge.per_corner(),
+        curve=judge.curve(),
+        cobb=judge.cobb(rows),
+        per_film=rows,
+        worst=tuple(row.key for row in worst[:_WORST]),
+        unpredicted=tuple(s.key for s in annotations if s.key not in given),
+        unannotated=tuple(s.key for s in predictions if s.key not in known),
+        made_by=dict(made_by or {}),
+    )
+
+
+def _by_penalised(row: FilmScore) -> tuple[float, str]:
+    return -(row.penalised or 0.0), row.key
+
+
+def _pair(
+    predictions: Sequence[Sample], annotations: Sequence[Sample], anchor: Anchor
+) -> list[_Film]:
+    by_key = _unique(predictions, "predictions")
+    known = _unique(annotations, "annotations")
+    if not by_key.keys() & known.keys():
+        raise UsageError(
+            f"predictions: none of {len(by_key)} films is among the {len(known)} annotated ones; "
+            "need predictions of the annotated films"
+        )
+    return [_compare(by_key.get(sample.key), sample, anchor) for sample in annotations]
+
+
+def _unique(samples: Sequence[Sample], what: str) -> dict[str, Sample]:
+    by_key = {sample.key: sample for sample in samples}
+    if len(by_key) < len(samples):
+        keys = [sample.key for sample in samples]
+        twice = next(key for key in by_key if keys.count(key) > 1)
+        raise UsageError(f"{what}: {twice!r} occurs twice, need each film once")
+    return by_key
+
+
+def _compare(prediction: Sample | None, annotation: Sample, anchor: Anchor) -> _Film:
+    size = annotation.height, annotation.width
+    if prediction is not None and (prediction.height, prediction.width) != size:
+        raise UsageError(
+            f"{annotation.key}: predicted on {prediction.width} x {prediction.height} px but "
+            f"annotated on {annotation.width} x {annotation.height} px, need the same film"
+        )
+    predicted = prediction.landmarks if prediction else Landmarks(np.zeros((0, 4, 2)))
+    annotated = annotation.landmarks
+    matching = match(
+        predicted,
+        annotated,
+        size=size,
+        complete_above=annotation.complete_above,
+        complete_below=annotation.complete_below,
+    )
+    ordinal = ordinal_partner(len(predicted), len(annotated), anchor)
+    compared: dict[ProtocolName, Residuals] = {
+        "all": residuals(predicted, annotated, matching.partner),
+        "ordinal": residuals(predicted, annotated, ordinal),
+        "matched": matched_residuals(predicted, annotated),
+        "named": named_residuals(predicted, annotated),
+    }
+    return _Film(annotation, predicted, matching, compared, ordinal)
+
+
+def _taxonomy(films: Sequence[_Film]) -> dict[str, dict[str, int]]:
+    total = {name: dict.fromkeys(taxonomy.CLASSES, 0) for name in ("all", "ordinal")}
+    for film in films:
+        truth = film.annotated.landmarks
+        nearest = taxonomy.matched_or_nearest(film.predicted, truth, film.matching)
+        for name, partner in (("all", nearest), ("ordinal", film.ordinal)):
+            kinds = taxonomy.classify(film.predicted, truth, partner)
+            for kind, number in taxonomy.counts(kinds).items():
+                total[name][kind] += number
+    return total
+
+
+def _film_score(film: _Film) -> FilmScore:
+    errors = film.errors("all", "512")
+    judged = errors[~np.isnan(errors)]
+    found = judged[np.isfinite(judged)]
+    charged = np.where(np.isfinite(judged), judged, MISSED_COST)
+    return FilmScore(
+        key=film.annotated.key,
+        group=film.annotated.group,
+        vertebrae=len(film.annotated.landmarks),
+        found=film.matching.found,
+        false=film.matching.false,
+        ignored=int(film.matching.ignored.sum()),
+        named_right=int(film.right_names.sum()),
+        mre=float(found.mean()) if len(found) else None,
+        worst=float(found.max()) if len(found) else None,
+        penalised=float(charged.mean()) if len(charged) else None,
+        cobb_predicted=_angles(film, film.predicted),
+        cobb_annotated=_angles(film, film.annotated.landmarks),
+    )
+
+
+def _angles(film: _Film, landmarks: Landmarks) -> tuple[float, ...] | None:
+    if film.annotated.view != "ap":
+        return None
+    angles = cobb_angles(landmarks, height=film.annotated.height)
+    return None if np.isnan(angles).any() else tuple(float(angle) for angle in angles)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Judge:
+    """Pools films into figures with intervals; every interval draws the same resamples."""
+
+    films: Sequence[_Film]
+    thresholds: tuple[float, ...]
+    seed: int
+
+    def estimate(
+        self, parts: Iterable[tuple[_Film, np.ndarray]], statistic: Statistic = "mean"
+    ) -> Estimate:
+        """The statistic over the values that each film contributes."""
+        values, groups = [np.zeros(0)], list[str]()
+        for film, part in parts:
+            values.append(np.asarray(part, dtype=np.float64).ravel())
+            groups += [film.annotated.group] * part.size
+        rng = np.random.default_rng(self.seed)
+        return clustered_interval(np.concatenate(values), groups, rng=rng, statistic=statistic)
+
+    def protocol(self, name: ProtocolName) -> ProtocolScore:
+        metrics: dict[str, Estimate] = {}
+        for unit in UNITS:
+            errors = self._errors(name, unit)
+            found = [(film, part[np.isfinite(part)]) for film, part in errors]
+            metrics[f"mre_{unit}"] = self.estimate(found)
+            metrics[f"median_{unit}"] = self.estimate(found, "median")
+        errors = self._errors(name, "512")
+        charged = [(film, np.where(np.isinf(part), MISSED_COST, part)) for film, part in errors]
+        metrics["penalised_mre_512"] = self.estimate(charged)
+        for limit in self.thresholds:
+            within = [(film, 100.0 * (part <= limit)) for film, part in errors]
+            metrics[f"sdr@{limit:g}"] = self.estimate(within)
+        pooled = self._pool(name)
+        return ProtocolScore(name, len(pooled), int(np.isfinite(pooled).sum()), metrics)
+
+    def _errors(
+        self, name: ProtocolName, unit: str
+    ) -> list[tuple[_Film, Float64[np.ndarray, " k"]]]:
+        errors = [(film, film.errors(name, unit)) for film in self.films]
+        return [(film, part[~np.isnan(part)]) for film, part in errors]
+
+    def _pool(self, name: ProtocolName) -> Float64[np.ndarray, " n"]:
+        return np.concatenate([np.zeros(0), *(part for _, part in self._errors(name, "512"))])
+
+    def detection(self) -> DetectionScore:
+        vertebrae = sum(len(film.annotated.landmarks) for film in self.films)
+        return DetectionScore(
+            vertebrae=vertebrae,
+            found=sum(film.matching.found for film in self.films),
+            false=sum(film.matching.false for film in self.films),
+            ignored=sum(int(film.matching.ignored.sum()) for film in self.films),
+            precision=self._rate(hits=1, false=1, missed=0),
+            recall=self._rate(hits=1, false=0, missed=1),
+            f1=self._rate(hits=2, false=1, missed=1),
+        )
+
+    def _rate(self, *, hits: int, false: int, missed: int) -> Estimate:
+        """A ratio of counts as a mean of 100s and 0s; F1 counts a hit twice."""
+        parts = []
+        for film in self.films:
+            wrong = false * film.matching.false + missed * film.matching.missed
+            parts.append((film, np.repeat([100.0, 0.0], [hits * film.matching.found, wrong])))
+        return self.estimate(parts)
+
+    def naming(self, films: Sequence[_Film]) -> NamingScore:
+        tally, parts = np.zeros(4, dtype=np.int64), []
+        for film in films:
+            named = np.array([name is not None for name, _ in film.names], dtype=bool)
+            called = np.array([said is not None for _, said in film.names], dtype=bool)
+            found, right = film.matching.partner >= 0, film.right_names
+            kinds = [right, called & ~right, found & ~called, ~found]
+            tally += [int((kind & named).sum()) for kind in kinds]
+            parts.append((film, 100.0 * right[named]))
+        good, wrong, unnamed, missed = (int(n) for n in tally)
+        share = self.estimate(parts)
+        return NamingScore(len(films), int(tally.sum()), good, wrong, unnamed, missed, share)
+
+    def per_level(self) -> tuple[PartScore, ...]:
+        order = [*LEVELS, *VARIANT_LEVELS]
+        by_level: dict[str, list[np.ndarray]] = {}
+        for film in self.films:
+            names = film.annotated.landmarks.names
+            for name, errors in zip(names, film.errors("all", "512"), strict=True):
+                by_level.setdefault(name or "no name", []).append(errors)
+        ranked = sorted(by_level, key=lambda n: order.index(n) if n in order else len(order))
+        return tuple(self._part(name, np.concatenate(by_level[name])) for name in ranked)
+
+    def per_corner(self) -> tuple[PartScore, ...]:
+        errors = np.concatenate([film.errors("all", "512") for film in self.films])
+        return tuple(self._part(name, errors[:, i]) for i, name in enumerate(CORNERS))
+
+    def _part(self, name: str, errors: Float64[np.ndarray, " n"]) -> PartScore:
+        judged = errors[~np.isnan(errors)]
+        found = judged[np.isfinite(judged)]
+        mre, median = (float(found.mean()), float(np.median(found))) if len(found) else (None, None)
+        sdr = _shares(judged, self.thresholds)
+        return PartScore(name, len(judged), len(found), mre, median, sdr)
+
+    def curve(self) -> Curve:
+        radii = np.arange(0.0, max(self.thresholds) + _CURVE_STEP / 2, _CURVE_STEP)
+        limits = tuple(float(radius) for radius in radii)
+        return Curve(limits, {name: _shares(self._pool(name), limits) for name in PROTOCOLS})
+
+    def cobb(self, rows: Sequence[FilmScore]) -> CobbScore | None:
+        pairs = [
+            (film, np.array(row.cobb_predicted), np.array(row.cobb_annotated))
+            for film, row in zip(self.films, rows, strict=True)
+            if row.cobb_predicted and row.cobb_annotated
+        ]
+        annotated = sum(row.cobb_annotated is not None for row in rows)
+        if not annotated:
+            return None
+        mae = {
+            name: self.estimate((film, np.abs(p - a)[i : i + 1]) for film, p, a in pairs)
+            for i, name in enumerate(COBB_ANGLES)
+        }
+        score = self.estimate((film, smape(p[None], a[None])) for film, p, a in pairs)
+        return CobbScore(len(pairs), annotated - len(pairs), mae, score)
+
+
+def _shares(errors: Float64[np.ndarray, " n"], limits: Sequence[float]) -> tuple[float, ...]:
+    """% of the errors within each limit; 0 where there is no error at all."""
+    ordered = np.sort(errors)
+    within = np.searchsorted(ordered, limits, side="right")
+    return tuple(float(100.0 * n / max(len(ordered), 1)) for n in within)

@@ -1,0 +1,207 @@
+"""What does a judgement say: the figures of an evaluation, as JSON that reads back exactly."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from spondyl.atomic import write_json
+from spondyl.errors import UsageError
+from spondyl.judging.metrics import Anchor
+from spondyl.judging.statistics import Estimate
+
+ProtocolName = Literal["all", "ordinal", "matched", "named"]
+
+UNITS: Final[tuple[str, ...]] = ("px", "512", "diagonal", "height", "mm")
+"""Of radial errors: image px, px at 512 px long side, % of the film's diagonal, % of the annotated
+vertebra's height, mm where the spacing is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProtocolScore:
+    """The radial errors under one protocol.
+
+    ``corners`` are judged, ``found`` of them have a prediction. ``metrics`` holds ``mre_<unit>``
+    and ``median_<unit>`` of the found (``UNITS``), ``penalised_mre_512`` (a missed corner costs
+    48 px) and ``sdr@<T>``: % of all judged corners within T px at 512.
+    """
+
+    protocol: ProtocolName
+    corners: int
+    found: int
+    metrics: Mapping[str, Estimate]
+
+
+@dataclass(frozen=True, slots=True)
+class DetectionScore:
+    """Vertebrae found, missed and invented; ``ignored`` predictions are neither. Rates in %."""
+
+    vertebrae: int
+    found: int
+    false: int
+    ignored: int
+    precision: Estimate
+    recall: Estimate
+    f1: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class NamingScore:
+    """Annotated vertebrae with a name, by what their matched prediction is called.
+
+    ``right`` is the same name, ``wrong`` another, ``unnamed`` none, ``missed`` has no prediction;
+    ``share`` is right / all, in %.
+    """
+
+    films: int
+    vertebrae: int
+    right: int
+    wrong: int
+    unnamed: int
+    missed: int
+    share: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class PartScore:
+    """One level or one corner under the ``all`` protocol; px at 512, ``sdr`` (%) a threshold."""
+
+    name: str
+    corners: int
+    found: int
+    mre: float | None
+    median: float | None
+    sdr: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CobbScore:
+    """Cobb angles of the predicted against those of the annotated corners, on AP films.
+
+    ``mae`` in deg for PT, MT and TL, ``smape`` in %, both over the ``films`` where predicted and
+    annotated corners give angles; ``unmeasured`` counts the films where only the annotated do.
+    """
+
+    films: int
+    unmeasured: int
+    mae: Mapping[str, Estimate]
+    smape: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class FilmScore:
+    """One film under the ``all`` protocol; errors in px at 512.
+
+    ``mre`` and ``worst`` are None where nothing was found; ``penalised`` is the mean in which a
+    missed corner costs 48 px; Cobb angles are PT, MT, TL in deg.
+    """
+
+    key: str
+    group: str
+    vertebrae: int
+    found: int
+    false: int
+    ignored: int
+    named_right: int
+    mre: float | None
+    worst: float | None
+    penalised: float | None
+    cobb_predicted: tuple[float, ...] | None
+    cobb_annotated: tuple[float, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """The share of judged corners (%) within each radius (px at 512), a list a protocol."""
+
+    radii: tuple[float, ...]
+    shares: Mapping[ProtocolName, tuple[float, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """How good a set of predictions is, by three protocols and for named levels.
+
+    ``thresholds`` are in px at 512. ``taxonomy`` counts the corners of each class
+    (``taxonomy.CLASSES``) under ``all`` and ``ordinal``. ``naming_with_s1`` is over the films on
+    which S1 is annotated. ``worst`` names the films with the largest penalised error.
+    ``unpredicted`` films have no prediction and count as missed; ``unannotated`` ones have only a
+    prediction and count for nothing. ``made_by`` says what made the predictions. Intervals are
+    95 %, by bootstrap over ``groups`` with ``seed``.
+    """
+
+    films: int
+    groups: int
+    thresholds: tuple[float, ...]
+    ordinal_anchor: Anchor
+    seed: int
+    protocols: tuple[ProtocolScore, ...]
+    detection: DetectionScore
+    naming: NamingScore
+    naming_with_s1: NamingScore
+    taxonomy: Mapping[str, Mapping[str, int]]
+    per_level: tuple[PartScore, ...]
+    per_corner: tuple[PartScore, ...]
+    curve: Curve
+    cobb: CobbScore | None
+    per_film: tuple[FilmScore, ...]
+    worst: tuple[str, ...]
+    unpredicted: tuple[str, ...]
+    unannotated: tuple[str, ...]
+    made_by: Mapping[str, str]
+
+    def protocol(self, name: ProtocolName) -> ProtocolScore:
+        """The score under one protocol."""
+        return next(score for score in self.protocols if score.protocol == name)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values; what is missing is null. Exact round trip."""
+        return _adapter().dump_python(self, mode="json")
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Evaluation:
+        """What ``to_json`` wrote.
+
+        Raises:
+            UsageError: a value is missing or impossible.
+        """
+        try:
+            return _adapter().validate_python(data)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"]) or "evaluation"
+            raise UsageError(f"{where}: {first['msg'].lower()}; need an evaluation") from error
+
+    def write(self, path: Path) -> None:
+        """Writes the JSON file."""
+        write_json(path, self.to_json())
+
+    @classmethod
+    def read(cls, path: Path) -> Evaluation:
+        """Reads the JSON file that ``write`` wrote.
+
+        Raises:
+            UsageError: the file cannot be read or is not an evaluation.
+        """
+        try:
+            return cls.from_json(_parsed(path))
+        except UsageError as error:
+            raise UsageError(f"{path}: {error}") from error
+
+
+def _parsed(path: Path) -> Any:
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot be read ({error}); need an evaluation") from error
+
+
+@cache
+def _adapter() -> TypeAdapter[Evaluation]:
+    return TypeAdapter(Evaluation)
