@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 from PIL import Image
 
 from spondyl.anatomy import Facing
@@ -32,7 +32,9 @@ WEDGE_FLAG = 0.78
 """A body whose anterior wall is below this share of the posterior one is flagged."""
 
 _FACES_RIGHT = 0.25
-_HIDDEN_TOP = 0.5  # share of films with an unlabelled top vertebra that are shuttered below it
+_HIDDEN_TOP = (
+    0.58  # share of films with an unlabelled top vertebra that are shuttered below it
+)
 _SHUFFLED, _REVERSED = 0.06, 26 / 41  # lists out of order; of those, exactly reversed
 
 
@@ -88,7 +90,12 @@ def make_phantom(rng: np.random.Generator, *, long_side: int = 1024) -> Phantom:
     spacing = PixelSpacing(plan.mm_per_px, plan.mm_per_px, "patient")
     film = Radiograph(pixels, spacing, 1.0, "lateral", "phantom")
     return Phantom(
-        film, plan.landmarks, plan.truth, plan.complete_above, plan.complete_below, plan.flags
+        film,
+        plan.landmarks,
+        plan.truth,
+        plan.complete_above,
+        plan.complete_below,
+        plan.flags,
     )
 
 
@@ -97,16 +104,20 @@ def plan_phantom(rng: np.random.Generator, *, long_side: int = 1024) -> Plan:
     column = sample_column(rng)
     facing: Facing = "right" if rng.random() < _FACES_RIGHT else "left"
     height, width = long_side, round(long_side * column.framing.aspect)
-    corners = column.corners * long_side - 0.5  # lengths from the film's edge to pixel centres
+    corners = (
+        column.corners * long_side - 0.5
+    )  # lengths from the film's edge to pixel centres
     field = _exposed_field(rng, column, corners, (height, width))
-    truth, landmarks, first = _labelled(column, corners, field, facing)
+    truth, landmarks, first = _labelled(column, corners, field)
     if facing == "right":
         truth, landmarks = truth.mirrored(width), landmarks.mirrored(width)
     mm_per_px = column.framing.depth_mm / _lumbar_depth(corners)
     scene = Scene(height, width, 1 / mm_per_px, corners, _hollows(column, corners), field,
                   column.levels.index("T12"))  # fmt: skip
     flags = _flags(column, corners, truth)
-    complete_below = column.framing.lowest == 0 or truth.names[-1] == landmarks.names[-1]
+    complete_below = (
+        column.framing.lowest == 0 or truth.names[-1] == landmarks.names[-1]
+    )
     return Plan(scene, landmarks, truth, first == 0, complete_below, flags, mm_per_px)
 
 
@@ -115,7 +126,9 @@ def _lumbar_depth(corners: Float64[np.ndarray, "k 4 2"]) -> float:
     return float(np.linalg.norm(plates, axis=1).mean())
 
 
-def _hollows(column: Column, corners: Float64[np.ndarray, "k 4 2"]) -> Float64[np.ndarray, " k"]:
+def _hollows(
+    column: Column, corners: Float64[np.ndarray, "k 4 2"]
+) -> Float64[np.ndarray, " k"]:
     heights = np.linalg.norm(corners[:, 2:] - corners[:, :2], axis=2).mean(axis=1)
     return column.ailments.hollow * heights
 
@@ -141,38 +154,45 @@ def _exposed_field(
         left = float(rng.uniform(0, spare[0]))
     if rng.random() < 0.2 and spare[1] < right:
         right = float(rng.uniform(spare[1], right))
-    if rng.random() < 0.1 and not framing.lowest:
-        bottom = float(rng.uniform(max(labelled[..., 1].max() + 2, 0.9 * height), height))
-    return left, top, right, min(bottom, height - 0.5)
+    lowest_corner = max(float(labelled[..., 1].max()) + 2, 0.9 * height)
+    if rng.random() < 0.1 and lowest_corner < bottom:
+        bottom = float(rng.uniform(lowest_corner, bottom))
+    return left, top, right, bottom
 
 
 def _labelled(
     column: Column,
     corners: Float64[np.ndarray, "k 4 2"],
     field: tuple[float, float, float, float],
-    facing: Facing,
 ) -> tuple[Landmarks, Landmarks, int]:
-    """Everything in the field, what the annotator drew of it, and how many he left out above."""
+    """Everything in the field, what the annotator drew of it, and how many are left out above."""
     low, high = np.array(field[:2]), np.array(field[2:])
-    seen = ((corners > low) & (corners < high)).all(axis=2)
-    centres = corners.mean(axis=1)
-    in_view = ((centres > low) & (centres < high)).all(axis=1) & seen.any(axis=1)
+    seen = _within(corners, low, high)
+    in_view = _within(corners.mean(axis=1), low, high) & seen.any(axis=1)
     shown = [k for k in range(VERTEBRAE - 1, -1, -1) if in_view[k]]
     points = np.where(seen[..., None], corners, np.nan)[shown]
     levels = tuple(column.levels[k] for k in shown)
-    truth = Landmarks(points, levels=levels, facing=facing)
+    truth = Landmarks(points, levels=levels, facing="left")
     top = column.framing.lowest + column.framing.count - 1
     drawn = [i for i, k in enumerate(shown) if column.framing.lowest <= k <= top]
-    mirrored_later = replace(truth, facing="left")
-    left_out = drawn[0]
-    return mirrored_later, mirrored_later.select(drawn), left_out
+    return truth, truth.select(drawn), drawn[0]
+
+
+def _within(
+    points: Float64[np.ndarray, "*n 2"],
+    low: Float64[np.ndarray, " 2"],
+    high: Float64[np.ndarray, " 2"],
+) -> Bool[np.ndarray, "*n"]:
+    return ((points > low) & (points < high)).all(axis=-1)
 
 
 def _flags(
     column: Column, corners: Float64[np.ndarray, "k 4 2"], truth: Landmarks
 ) -> frozenset[str]:
     shown = [column.levels.index(str(name)) for name in truth.names]
-    slips = [measured_slip(corners[k + 1], corners[k]) for k in shown[1:] if k + 1 in shown]
+    slips = [
+        measured_slip(corners[k + 1], corners[k]) for k in shown[1:] if k + 1 in shown
+    ]
     wedges = [measured_wedge(corners[k]) for k in shown if k]
     names = set(truth.names)
     found = {
@@ -211,7 +231,9 @@ def write_phantoms(
         samples.append(_sample(made, path))
         if habits:
             rng = np.random.default_rng([seed, index, 1])
-            _write_habit(out / "labels", samples[-1], rng, is_source_a=index < films / 2)
+            _write_habit(
+                out / "labels", samples[-1], rng, is_source_a=index < films / 2
+            )
         if progress:
             progress(index + 1)
     if not habits:
@@ -289,7 +311,9 @@ def _keypoint_rcnn(
     return {
         "boxes": np.round(np.concatenate([low, high], axis=1), 2).tolist(),
         "labels": [1] * len(points),
-        "keypoints": [[[x, y, 2] for x, y in vertebra] for vertebra in rounded.tolist()],
+        "keypoints": [
+            [[x, y, 2] for x, y in vertebra] for vertebra in rounded.tolist()
+        ],
     }
 
 
@@ -300,7 +324,9 @@ def _yolo_pose(
 ) -> str:
     lines = []
     for vertebra, (middle, extent) in zip(
-        points[:, [0, 2, 3, 1]], zip((low + high) / 2, high - low, strict=True), strict=True
+        points[:, [0, 2, 3, 1]],
+        zip((low + high) / 2, high - low, strict=True),
+        strict=True,
     ):
         numbers = [*middle, *extent]
         for x, y in vertebra:

@@ -22,8 +22,34 @@ PROBABILITIES: Final = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 VERTEBRAE: Final = 17
 """How many vertebrae a column has, S1 counted and the rest above it."""
 
-_SEGMENT_MEAN: Final = (40.9, 10.6, -6.2, -16.1, -18.4, -15.7, -11.4, -6.8, -0.5, 6.0, 9.0, 10.0)
-_SEGMENT_SD: Final = (13.8, 14.9, 12.6, 11.4, 11.3, 12.0, 11.3, 10.2, 10.6, 9.0, 8.0, 8.0)
+_SEGMENT_MEAN: Final = (
+    40.9,
+    10.6,
+    -6.2,
+    -16.1,
+    -18.4,
+    -15.7,
+    -11.4,
+    -6.8,
+    -0.5,
+    6.0,
+    9.0,
+    10.0,
+)
+_SEGMENT_SD: Final = (
+    13.8,
+    14.9,
+    12.6,
+    11.4,
+    11.3,
+    12.0,
+    11.3,
+    10.2,
+    10.6,
+    9.0,
+    8.0,
+    8.0,
+)
 _SEGMENT_CORRELATION: Final = (
     (1.0, 0.63, 0.41, 0.03, -0.26),
     (0.63, 1.0, 0.75, 0.38, 0.01),
@@ -32,8 +58,34 @@ _SEGMENT_CORRELATION: Final = (
     (-0.26, 0.01, 0.46, 0.84, 1.0),
 )
 _NEIGHBOUR_CORRELATION: Final = 0.85  # further up: 0.93, 0.83, 0.84, then too few films
-_SPACING_RATIO: Final = (1.11, 1.0, 1.0, 1.0, 0.98, 0.91, 0.85, 0.80, 0.77, 0.73, 0.71, 0.69)
-_DEPTH_RATIO: Final = (1.10, 1.03, 1.0, 0.99, 0.97, 0.94, 0.91, 0.88, 0.86, 0.83, 0.80, 0.77)
+_SPACING_RATIO: Final = (
+    1.11,
+    1.0,
+    1.0,
+    1.0,
+    0.98,
+    0.91,
+    0.85,
+    0.80,
+    0.77,
+    0.73,
+    0.71,
+    0.69,
+)
+_DEPTH_RATIO: Final = (
+    1.10,
+    1.03,
+    1.0,
+    0.99,
+    0.97,
+    0.94,
+    0.91,
+    0.88,
+    0.86,
+    0.83,
+    0.80,
+    0.77,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +192,16 @@ def sample_framing(rng: np.random.Generator) -> Framing:
     """Draws where the spine lies, such that the labelled vertebrae fit into the film."""
     cropped = rng.random() < 197 / 698
     population = CROPPED if cropped else WHOLE
-    lowest = int(rng.choice([1, 2, 3])) if rng.random() < _CROPPED_WITHOUT_SACRUM * cropped else 0
+    lowest = (
+        int(rng.choice([1, 2, 3]))
+        if rng.random() < _CROPPED_WITHOUT_SACRUM * cropped
+        else 0
+    )
     rank = rng.random()
     count = _count(population, rank)
-    y_last, spacing = _height_and_spacing(rng, population, NormalDist().inv_cdf(rank), count)
+    y_last, spacing = _height_and_spacing(
+        rng, population, NormalDist().inv_cdf(rank), count
+    )
     if lowest:  # the next one's centre is below the film
         spacing = min(spacing, 0.86 / (count - 0.5))
         y_last = 1 - rng.uniform(0.45, 0.85) * spacing
@@ -160,7 +218,7 @@ def sample_ailments(rng: np.random.Generator, framing: Framing) -> Ailments:
         anterior=np.ones(VERTEBRAE),
         posterior=np.ones(VERTEBRAE),
         gap=np.ones(VERTEBRAE),
-        hollow=rng.uniform(0.03, 0.08, VERTEBRAE),
+        hollow=rng.uniform(0.02, 0.07, VERTEBRAE),
         fractured=np.zeros(VERTEBRAE, dtype=bool),
     )
     last, first = framing.lowest, framing.lowest + framing.count - 1
@@ -171,7 +229,9 @@ def sample_ailments(rng: np.random.Generator, framing: Framing) -> Ailments:
     return ailments
 
 
-def measured_slip(upper: Float64[np.ndarray, "4 2"], lower: Float64[np.ndarray, "4 2"]) -> float:
+def measured_slip(
+    upper: Float64[np.ndarray, "4 2"], lower: Float64[np.ndarray, "4 2"]
+) -> float:
     """Slip of ``upper`` on ``lower`` in shares of the lower superior endplate, facing left.
 
     The posterior inferior corner is projected on the endplate (Meyerding 1932).
@@ -189,7 +249,9 @@ def measured_wedge(corners: Float64[np.ndarray, "4 2"]) -> float:
 def _slip(rng: np.random.Generator, ailments: Ailments, last: int, first: int) -> None:
     if rng.random() > 0.22:
         return
-    gap = min(last + int(rng.choice([0, 1, 2, 3], p=[0.45, 0.37, 0.13, 0.05])), first - 1)
+    gap = min(
+        last + int(rng.choice([0, 1, 2, 3], p=[0.45, 0.37, 0.13, 0.05])), first - 1
+    )
     forwards = rng.random() < 0.75
     size = 0.10 + 0.5 * rng.beta(0.9, 2.6) if forwards else -rng.uniform(0.10, 0.22)
     ailments.slip[gap] = size
@@ -197,13 +259,16 @@ def _slip(rng: np.random.Generator, ailments: Ailments, last: int, first: int) -
 
 
 def _break(rng: np.random.Generator, ailments: Ailments, last: int, first: int) -> None:
-    kind = rng.choice(["none", "wedge", "crush", "hollow"], p=[0.86, 0.07, 0.035, 0.035])
+    kind = rng.choice(
+        ["none", "wedge", "crush", "hollow"], p=[0.86, 0.07, 0.035, 0.035]
+    )
     for _ in range(0 if kind == "none" else int(rng.choice([1, 2], p=[0.8, 0.2]))):
         body = int(np.clip(round(rng.normal(5.5, 1.5)), last, first))
         if kind == "wedge":
             ailments.anterior[body] = rng.uniform(0.5, 0.72)
         elif kind == "crush":
-            ailments.anterior[body], ailments.posterior[body] = rng.uniform(0.5, 0.72, 2)
+            ailments.anterior[body] = rng.uniform(0.5, 0.7)
+            ailments.posterior[body] = ailments.anterior[body] * rng.uniform(1.0, 1.2)
         else:
             ailments.hollow[body] = rng.uniform(0.18, 0.3)
         ailments.fractured[body] = kind != "wedge"
@@ -227,7 +292,9 @@ def _height_and_spacing(
     y_last = spacing = 1.0
     for _ in range(60):
         y_last = _correlated(rng, population.y_last, score, population.y_on_count)
-        spacing = _correlated(rng, population.spacing, score, population.spacing_on_count)
+        spacing = _correlated(
+            rng, population.spacing, score, population.spacing_on_count
+        )
         if y_last - reach * spacing > 0.035:
             return y_last, spacing
     return y_last, (y_last - 0.035) / reach
@@ -256,7 +323,9 @@ def _extended(table: tuple[float, ...]) -> Float64[np.ndarray, " k"]:
 def _segments(rng: np.random.Generator, framing: Framing) -> Float64[np.ndarray, "k 2"]:
     """True vectors from each centre down to the next, S1's first, in units of the film's height."""
     scores = np.empty(VERTEBRAE)
-    scores[:5] = np.linalg.cholesky(np.array(_SEGMENT_CORRELATION)) @ rng.standard_normal(5)
+    scores[:5] = np.linalg.cholesky(
+        np.array(_SEGMENT_CORRELATION)
+    ) @ rng.standard_normal(5)
     own = math.sqrt(1 - _NEIGHBOUR_CORRELATION**2) * rng.standard_normal(VERTEBRAE)
     for k in range(5, VERTEBRAE):
         scores[k] = _NEIGHBOUR_CORRELATION * scores[k - 1] + own[k]
@@ -264,16 +333,18 @@ def _segments(rng: np.random.Generator, framing: Framing) -> Float64[np.ndarray,
     angles = np.deg2rad(_extended(_SEGMENT_MEAN) + _extended(_SEGMENT_SD) * scores)
     angles[0] = max(angles[0], 0.12)
     lengths = framing.spacing * _extended(_SPACING_RATIO)
-    return lengths[:, None] * np.stack([np.sin(angles) * framing.aspect, np.cos(angles)], axis=1)
+    return lengths[:, None] * np.stack(
+        [np.sin(angles) * framing.aspect, np.cos(angles)], axis=1
+    )
 
 
 def _sizes(rng: np.random.Generator, framing: Framing) -> Float64[np.ndarray, "k 3"]:
     """Superior depth, inferior depth and share of the disc in the spacing, for each vertebra."""
-    depth = framing.spacing * rng.uniform(0.9, 1.04) * _extended(_DEPTH_RATIO)
+    depth = framing.spacing * rng.uniform(0.9, 1.06) * _extended(_DEPTH_RATIO)
     superior = depth * np.clip(rng.normal(1, 0.02, VERTEBRAE), 0.95, 1.05)
     inferior = depth * np.clip(rng.normal(1.02, 0.02, VERTEBRAE), 0.97, 1.07)
     inferior[0] = superior[0] * rng.uniform(0.7, 0.85)  # S1 tapers towards S2
-    disc = np.where(np.arange(VERTEBRAE) < 6, 0.27, 0.17) * rng.uniform(0.85, 1.15)
+    disc = np.where(np.arange(VERTEBRAE) < 6, 0.24, 0.16) * rng.uniform(0.8, 1.2)
     return np.stack([superior, inferior, disc], axis=1)
 
 
@@ -292,7 +363,8 @@ def _tilts(
     inferior = np.append(0.0, (angle - opening)[:-1])
     superior[0] = np.clip(superior[0] + 0.08, np.deg2rad(20), np.deg2rad(70))
     inferior[0] = superior[0] + 0.02
-    return superior, np.maximum(inferior, superior - 0.1)
+    wedge = np.clip(inferior - superior, -0.1, 0.2)
+    return superior, superior + wedge
 
 
 def _unit(tilt: float) -> Float64[np.ndarray, " 2"]:
@@ -305,24 +377,40 @@ def _down(tilt: float) -> Float64[np.ndarray, " 2"]:
 
 
 def _stack(
-    segments: Float64[np.ndarray, "k 2"], sizes: Float64[np.ndarray, "k 3"], ailments: Ailments
+    segments: Float64[np.ndarray, "k 2"],
+    sizes: Float64[np.ndarray, "k 3"],
+    ailments: Ailments,
 ) -> Float64[np.ndarray, "k 4 2"]:
     """Builds the bodies one on the other, S1 first, with exactly the slips asked for."""
     superior, inferior = _tilts(segments)
     lengths = np.linalg.norm(segments, axis=1)
-    heights = (1 - sizes[:, 2]) * np.append(lengths[0] * 0.82, (lengths[1:] + lengths[:-1]) / 2)
-    gaps = (lengths - (heights + np.append(heights[1:], heights[-1])) / 2) * ailments.gap
+    heights = (1 - sizes[:, 2]) * np.append(
+        lengths[0] * 0.82, (lengths[1:] + lengths[:-1]) / 2
+    )
+    gaps = (
+        lengths - (heights + np.append(heights[1:], heights[-1])) / 2
+    ) * ailments.gap
     corners = np.zeros((VERTEBRAE, 4, 2))
-    corners[0] = _body(np.zeros(2), sizes[0], (superior[0], inferior[0]), heights[0], (1.0, 1.0))
+    corners[0] = _body(
+        np.zeros(2), sizes[0], (superior[0], inferior[0]), heights[0], (1.0, 1.0)
+    )
     for k in range(1, VERTEBRAE):
-        corner = _seat(corners[k - 1], sizes[k, 1], inferior[k], gaps[k - 1], ailments.slip[k - 1])
+        corner = _seat(
+            corners[k - 1], sizes[k, 1], inferior[k], gaps[k - 1], ailments.slip[k - 1]
+        )
         walls = (float(ailments.anterior[k]), float(ailments.posterior[k]))
-        corners[k] = _body(corner, sizes[k], (superior[k], inferior[k]), heights[k], walls)
+        corners[k] = _body(
+            corner, sizes[k], (superior[k], inferior[k]), heights[k], walls
+        )
     return corners
 
 
 def _seat(
-    lower: Float64[np.ndarray, "4 2"], depth: float, tilt: float, gap: float, slip: float
+    lower: Float64[np.ndarray, "4 2"],
+    depth: float,
+    tilt: float,
+    gap: float,
+    slip: float,
 ) -> Float64[np.ndarray, " 2"]:
     """The posterior inferior corner of the body above ``lower``; the bodies never overlap."""
     along = lower[1] - lower[0]
