@@ -6,6 +6,7 @@ import io
 import os
 import pickle
 import re
+import warnings
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -57,7 +58,8 @@ def load_plain(data: bytes, *, name: str) -> Any:
             f"{name}: TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD is set, so loading could run code; unset it"
         )
     try:
-        return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # about pickles, which are refused anyway
+            return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             f"{name}: damaged, or holds more than tensors and plain values, which is not loaded"
