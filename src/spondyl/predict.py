@@ -1,0 +1,162 @@
+"""Where are the vertebrae of a film: letterbox, detector and chain in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Final, NamedTuple, Protocol
+
+import numpy as np
+from jaxtyping import UInt8
+
+from spondyl.anatomy import View
+from spondyl.errors import FilmError, UsageError
+from spondyl.film.letterbox import Letterbox, prepare
+from spondyl.film.radiograph import Radiograph
+from spondyl.film.reading import read_radiograph
+from spondyl.spine.calibration import Calibration
+from spondyl.spine.chain import Anchor, anchored, assemble, keep_order
+from spondyl.spine.detections import Detections
+from spondyl.spine.landmarks import Landmarks, corner_mean
+
+_BATCH: Final = 8  # films decoded and predicted together
+_MARGIN: Final = 0.01  # of the longer side: how far beyond the film a corner is still believed
+
+
+class Detector(Protocol):
+    """Finds candidate vertebrae in letterboxed films; where it runs is its own affair."""
+
+    @property
+    def input_size(self) -> int:
+        """Side of the inputs, px."""
+        ...
+
+    @property
+    def ordered(self) -> bool:
+        """Whether detections come superior to inferior and are to be kept so."""
+        ...
+
+    def __call__(self, inputs: UInt8[np.ndarray, "b s s"]) -> list[Detections]:
+        """The candidates of each film, in input px."""
+        ...
+
+
+class _Fitted(NamedTuple):
+    """What is kept of a film while the detector looks at it."""
+
+    pixels: UInt8[np.ndarray, "s s"]
+    letterbox: Letterbox
+    view: View | None
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A detector, how far it can be believed, and what it was made by."""
+
+    detector: Detector
+    calibration: Calibration
+    made_by: Mapping[str, str]
+
+    def __call__(self, film: Radiograph, *, anchor: Anchor | None = None) -> Landmarks:
+        """The landmarks of one film, in image px; ``anchor`` as in ``chain.anchored``.
+
+        Raises:
+            UsageError: the anchor is impossible for this film.
+        """
+        landmarks = next(self.many([film]))
+        return landmarks if anchor is None else anchored(landmarks, anchor)
+
+    def many(self, films: Iterable[Radiograph], *, batch_size: int = _BATCH) -> Iterator[Landmarks]:
+        """The landmarks of each film, in image px and in the order of the films.
+
+        Films are taken as they are needed, at most ``batch_size`` at a time.
+        """
+        remaining = iter(films)
+        while batch := [self._fit(film) for film in islice(remaining, batch_size)]:
+            found = self.detector(np.stack([fitted.pixels for fitted in batch]))
+            for fitted, detections in zip(batch, found, strict=True):
+                yield self._landmarks(fitted, detections)
+
+    def _fit(self, film: Radiograph) -> _Fitted:
+        letterbox, pixels = prepare(film, self.detector.input_size)
+        return _Fitted(pixels, letterbox, film.view)
+
+    def _landmarks(self, fitted: _Fitted, detections: Detections) -> Landmarks:
+        letterbox = fitted.letterbox
+        in_image = detections.scaled(letterbox.to_image(detections.corners), 1 / letterbox.scale)
+        seen = within_film(in_image, letterbox.height, width=letterbox.width)
+        if self.detector.ordered:
+            return keep_order(seen, score_threshold=self.calibration.score_threshold)
+        return assemble(seen, calibration=self.calibration, view=fitted.view)
+
+
+class FoundFilm(NamedTuple):
+    """One film of a batch: its landmarks in image px, and its size in px."""
+
+    path: Path
+    landmarks: Landmarks
+    height: int
+    width: int
+
+
+Refused = tuple[Path, str]
+"""A film without landmarks, and the one line that says why."""
+
+
+def predict_films(
+    predictor: Predictor,
+    paths: Sequence[Path],
+    *,
+    anchor: Anchor | None = None,
+    on_done: Callable[[Path], object] = lambda path: None,
+) -> tuple[list[FoundFilm], list[Refused]]:
+    """The landmarks of many films, and why the others have none; a bad film stops nothing.
+
+    ``on_done`` is called once for each path, when its film is predicted or refused. A film that
+    the ``anchor`` cannot fit is refused.
+    """
+    found: list[FoundFilm] = []
+    refused: list[Refused] = []
+    remaining = iter(paths)
+    while chunk := list(islice(remaining, _BATCH)):
+        films, unreadable = _read(chunk)
+        refused += unreadable
+        landmarks = predictor.many(film for _, film in films)
+        for (path, film), unnamed in zip(films, landmarks, strict=True):
+            try:
+                named = unnamed if anchor is None else anchored(unnamed, anchor)
+                found.append(FoundFilm(path, named, film.height, film.width))
+            except UsageError as error:
+                refused.append((path, f"{path}: {error}"))
+        for path in chunk:
+            on_done(path)
+    return found, refused
+
+
+def _read(paths: Sequence[Path]) -> tuple[list[tuple[Path, Radiograph]], list[Refused]]:
+    films: list[tuple[Path, Radiograph]] = []
+    refused: list[Refused] = []
+    for path in paths:
+        try:
+            films.append((path, read_radiograph(path)))
+        except FilmError as error:
+            refused.append((path, str(error)))
+    return films, refused
+
+
+def within_film(detections: Detections, height: int, *, width: int) -> Detections:
+    """The detections, in image px, that lie on a film of (height, width) px.
+
+    A corner beyond the edge by more than 1 % of the longer side was not seen: it becomes NaN. A
+    vertebra with its centre off the film, or with fewer than two corners on it, is left out.
+    """
+    size = np.array([width, height], dtype=np.float64)
+    margin = _MARGIN * size.max()
+    beyond = (detections.corners < -0.5 - margin) | (detections.corners > size - 0.5 + margin)
+    seen = ~(beyond | np.isnan(detections.corners)).any(axis=-1)
+    centres = corner_mean(detections.corners)
+    on_film = ((centres >= -0.5) & (centres <= size - 0.5)).all(axis=-1)
+    corners = np.where(seen[..., None], detections.corners, np.nan)
+    return replace(detections, corners=corners).select(on_film & (seen.sum(axis=1) >= 2))

@@ -1,0 +1,186 @@
+"""How far can the chain's probabilities and scores be believed: fitted on validation films."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+from jaxtyping import Float64, Int
+
+from spondyl.anatomy import LEVELS
+from spondyl.spine.detections import Detections
+from spondyl.spine.landmarks import Landmarks, corner_mean
+from spondyl.spine.naming import candidates, infer_chain, level_weights, trellis_of
+from spondyl.spine.trellis import Trellis
+
+Pair = tuple[Detections, Landmarks]
+
+_THRESHOLDS: Final = tuple(round(0.1 * k, 1) for k in range(1, 8))
+_CLEARLY_BETTER: Final = 0.005  # of F1: what a threshold must gain to replace the stated one
+_TEMPERATURES: Final = (0.2, 20.0)
+_GOLDEN: Final = (math.sqrt(5) - 1) / 2
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """How candidates become a chain with names.
+
+    ``temperature`` divides the level logits, so that said probability is true share;
+    ``name_threshold`` is the probability above which a level is named; ``score_threshold`` is the
+    score from which on a candidate is looked at.
+
+    Raises:
+        ValueError: the temperature is not above 0, or a threshold is not in [0, 1].
+    """
+
+    temperature: float = 1.0
+    name_threshold: float = 0.9
+    score_threshold: float = 0.3
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.temperature) and self.temperature > 0):
+            raise ValueError(f"temperature is {self.temperature}, need a finite number above 0")
+        for name in ("name_threshold", "score_threshold"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is {getattr(self, name)}, need 0 to 1")
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values; exact round trip."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Calibration:
+        """What ``to_json`` wrote; a setting that is missing has its default.
+
+        Raises:
+            ValueError: a setting is unknown or impossible.
+        """
+        try:
+            return cls(**{name: float(value) for name, value in data.items()})
+        except TypeError as error:
+            raise ValueError(f"calibration cannot be read: {error}") from error
+
+
+UNCALIBRATED: Final = Calibration()
+
+
+def fit_calibration(pairs: Sequence[Pair], *, start: Calibration = UNCALIBRATED) -> Calibration:
+    """The calibration that validation films speak for; a film's pair is in one frame of px.
+
+    First the score threshold: the one nearest to the start's among those whose F1 of detection is
+    within 0.005 of the best of 0.1, 0.2 ... 0.7 and the start's own. Then the temperature: maximum
+    likelihood of the true levels over matched vertebrae; without named films it stays. The name
+    threshold is a choice and not fitted.
+    """
+    threshold = _fit_score_threshold(pairs, start)
+    chosen = replace(start, score_threshold=threshold)
+    return replace(chosen, temperature=_fit_temperature(pairs, chosen))
+
+
+def match_centres(
+    found: Float64[np.ndarray, "n 4 2"], truth: Landmarks
+) -> tuple[Int[np.ndarray, " m"], Int[np.ndarray, " m"]]:
+    """Indices of found and true vertebrae that are each other's nearest, within half a height."""
+    if not len(found) or not len(truth):
+        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+    distances = np.linalg.norm(corner_mean(found)[:, None] - truth.centres[None], axis=-1)
+    distances = np.where(np.isnan(distances), np.inf, distances)
+    nearest = distances.argmin(axis=0)
+    true = np.arange(len(truth))
+    mutual = distances.argmin(axis=1)[nearest] == true
+    close = distances[nearest, true] <= _half_heights(truth)
+    return nearest[mutual & close], true[mutual & close]
+
+
+def _half_heights(truth: Landmarks) -> Float64[np.ndarray, " v"]:
+    """Half of each vertebra's height; of the film's median where no wall was seen."""
+    heights = truth.heights
+    seen = heights[np.isfinite(heights)]
+    usual = float(np.median(seen)) if len(seen) else 0.0
+    return np.where(np.isfinite(heights), heights, usual) / 2
+
+
+def _fit_score_threshold(pairs: Sequence[Pair], start: Calibration) -> float:
+    values = sorted({*_THRESHOLDS, start.score_threshold})
+    f1 = {value: _detection_f1(pairs, value) for value in values}
+    good = [value for value in values if f1[value] >= max(f1.values()) - _CLEARLY_BETTER]
+    return min(good, key=lambda value: (abs(value - start.score_threshold), value))
+
+
+def _detection_f1(pairs: Sequence[Pair], score_threshold: float) -> float:
+    counts = [_detection_counts(d, truth, score_threshold) for d, truth in pairs]
+    hits, found, expected = np.sum(counts, axis=0) if counts else (0, 0, 0)
+    return float(2 * hits / max(found + expected, 1))
+
+
+def _detection_counts(
+    detections: Detections, truth: Landmarks, score_threshold: float
+) -> tuple[int, int, int]:
+    """Matched, found and annotated; what lies beyond the annotator's ends does not count."""
+    chain = infer_chain(detections, score_threshold=score_threshold)
+    hits, _ = match_centres(detections.corners[chain.indices], truth)
+    within = int(np.ptp(hits)) + 1 if len(hits) else len(chain.indices)
+    return len(hits), within, len(truth)
+
+
+def _fit_temperature(pairs: Sequence[Pair], start: Calibration) -> float:
+    films = [film for d, truth in pairs if (film := _NamedFilm.of(d, truth, start))]
+    if not films:
+        return start.temperature
+
+    def loss(log_temperature: float) -> float:
+        return sum(film.surprise(math.exp(log_temperature), start) for film in films)
+
+    low, high = (math.log(value) for value in _TEMPERATURES)
+    return math.exp(golden_minimum(loss, low, high))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _NamedFilm:
+    """Ordered candidates and their chain model; which are vertebrae (M,), of which level (M,)."""
+
+    candidates: Detections
+    trellis: Trellis
+    found: Int[np.ndarray, " m"]
+    levels: Int[np.ndarray, " m"]
+
+    @classmethod
+    def of(cls, detections: Detections, truth: Landmarks, start: Calibration) -> _NamedFilm | None:
+        """None where the film or the detections have no name to learn from."""
+        threshold = start.score_threshold
+        usable = detections.select(candidates(detections, score_threshold=threshold))
+        found, true = match_centres(usable.corners, truth)
+        known = np.array([truth.names[i] in LEVELS for i in true], dtype=bool)
+        if not known.any() or not np.any(usable.level_logits):
+            return None
+        levels = [LEVELS.index(str(truth.names[i])) for i in true[known]]
+        trellis = trellis_of(usable, score_threshold=threshold, temperature=1.0)
+        return cls(usable, trellis, found[known], np.array(levels, dtype=np.int64))
+
+    def surprise(self, temperature: float, start: Calibration) -> float:
+        """Negative log-likelihood of the true levels."""
+        threshold = start.score_threshold
+        weights = level_weights(self.candidates, score_threshold=threshold, temperature=temperature)
+        marginals = replace(self.trellis, weights=weights).marginals()
+        return -float(np.log(np.maximum(marginals[self.found, self.levels], 1e-9)).sum())
+
+
+def golden_minimum(
+    function: Callable[[float], float], low: float, high: float, *, steps: int = 20
+) -> float:
+    """The minimum of a unimodal function in [low, high] by golden section (Kiefer 1953)."""
+    left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
+    at_left, at_right = function(left), function(right)
+    for _ in range(steps):
+        if at_left < at_right:
+            high, right, at_right = right, left, at_left
+            left = high - _GOLDEN * (high - low)
+            at_left = function(left)
+        else:
+            low, left, at_left = left, right, at_right
+            right = low + _GOLDEN * (high - low)
+            at_right = function(right)
+    return (low + high) / 2

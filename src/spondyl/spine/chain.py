@@ -1,0 +1,130 @@
+"""How do candidates become a spine: in order, named where there is evidence, facing one way."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from jaxtyping import Float64, Int
+
+from spondyl.anatomy import LEVELS, Facing, View
+from spondyl.errors import UsageError
+from spondyl.spine.calibration import UNCALIBRATED, Calibration
+from spondyl.spine.detections import Detections
+from spondyl.spine.landmarks import Landmarks
+from spondyl.spine.naming import Chain, infer_chain, levels_between
+from spondyl.spine.ordering import Bodies
+
+Anchor = tuple[str, int]
+"""A level and the place, from 1 at the top, of the vertebra that a user says it is."""
+
+_FACING_LIMIT: Final = 0.2  # mean logit: below it (odds under 1.22 to 1) the facing stays open
+_SACRUM: Final = LEVELS.index("S1")
+
+
+def assemble(
+    detections: Detections,
+    *,
+    calibration: Calibration = UNCALIBRATED,
+    anchor: Anchor | None = None,
+    view: View | None = None,
+) -> Landmarks:
+    """Candidates of one film, in any order, to its landmarks, in the same frame of px.
+
+    Low scores, duplicates and candidates that do not fit into the chain are left out. A level is
+    named only on evidence: where S1 is seen with at least ``name_threshold``, all levels more
+    probable than not; otherwise each level with at least ``name_threshold``. An ``anchor`` names
+    the whole chain with probability 1. AP films have no facing.
+
+    Raises:
+        UsageError: the anchor is impossible for this chain.
+    """
+    chain = infer_chain(
+        detections,
+        score_threshold=calibration.score_threshold,
+        temperature=calibration.temperature,
+    )
+    kept = detections.select(chain.indices)
+    levels, probability = _names(chain, calibration.name_threshold)
+    facing = None if view == "ap" else _facing(kept)
+    landmarks = Landmarks(kept.corners, kept.corner_score, levels, probability, facing)
+    return landmarks if anchor is None else anchored(landmarks, anchor)
+
+
+def keep_order(detections: Detections, *, score_threshold: float) -> Landmarks:
+    """Detections that come superior to inferior, those under the threshold left out, unnamed."""
+    seen = ~np.isnan(detections.corners).all(axis=(1, 2))
+    kept = detections.select(seen & (detections.score >= score_threshold))
+    return Landmarks(kept.corners, kept.corner_score, facing=_facing(kept))
+
+
+def anchored(landmarks: Landmarks, anchor: Anchor) -> Landmarks:
+    """The landmarks named by counting from one vertebra that a user knows.
+
+    ``("L5", 3)`` says that the third vertebra from the top is L5. A gap of two usual distances is
+    counted as one level that was missed.
+
+    Raises:
+        UsageError: there is no such level or place, or counting runs beyond T1 or S1.
+    """
+    level, place = anchor
+    text, count = f"anchor {level}={place}", len(landmarks)
+    if level not in LEVELS:
+        raise UsageError(f"{text}: unknown level {level!r}, need T1 to T12, L1 to L5 or S1")
+    if not 1 <= place <= count:
+        raise UsageError(f"{text}: this film has {count} vertebrae, need a place from 1 to {count}")
+    steps = levels_between(Bodies.of(landmarks.points, np.ones(count)))
+    depths = np.concatenate([[0], np.cumsum(steps)])
+    numbers = LEVELS.index(level) + depths - depths[place - 1]
+    if numbers[0] < 0 or numbers[-1] > _SACRUM:
+        end = "above T1" if numbers[0] < 0 else "below S1"
+        raise UsageError(f"{text}: a vertebra would lie {end}; need another level or place")
+    names = tuple(LEVELS[n] for n in numbers)
+    return Landmarks(
+        landmarks.points, landmarks.confidence, names, np.ones(count), landmarks.facing
+    )
+
+
+def level_note(landmarks: Landmarks) -> str | None:
+    """What a reader must know about the names; None where there is no vertebra."""
+    if not len(landmarks):
+        return None
+    unnamed = landmarks.names.count(None)
+    if unnamed == len(landmarks):
+        return "level undetermined: too little evidence to name a vertebra"
+    assumption = "numbering assumes five lumbar vertebrae"
+    if unnamed:
+        return f"level undetermined for {unnamed} of {len(landmarks)} vertebrae; {assumption}"
+    return assumption
+
+
+def _names(
+    chain: Chain, threshold: float
+) -> tuple[tuple[str | None, ...] | None, Float64[np.ndarray, " v"]]:
+    """Level names and their probabilities; None and NaN where the evidence is too thin."""
+    silent = np.full(len(chain.indices), np.nan)
+    if chain.levels is None:
+        return None, silent
+    said = chain.marginals[np.arange(len(chain.levels)), chain.levels]
+    named = said >= _limit(chain.levels, said, threshold)
+    if not named.any():
+        return None, silent
+    pairs = zip(chain.levels, named, strict=True)
+    return tuple(LEVELS[n] if sure else None for n, sure in pairs), np.where(named, said, np.nan)
+
+
+def _limit(
+    levels: Int[np.ndarray, " v"], said: Float64[np.ndarray, " v"], threshold: float
+) -> float:
+    """The probability that a name needs: less where the sacrum is seen to count from."""
+    sacrum_seen = bool((said[levels == _SACRUM] >= threshold).any())
+    return min(threshold, 0.5) if sacrum_seen else threshold
+
+
+def _facing(detections: Detections) -> Facing | None:
+    """The vote of all vertebrae, weighted by score; None where it is nearly a draw."""
+    weight = detections.score.sum()
+    mean = float(detections.score @ detections.facing_logit / weight) if weight > 0 else 0.0
+    if abs(mean) < _FACING_LIMIT:
+        return None
+    return "right" if mean > 0 else "left"
