@@ -13,6 +13,7 @@ from PIL import Image
 
 from spondyl.anatomy import Facing
 from spondyl.atomic import write_json, write_text, write_with
+from spondyl.data.coco import write_coco
 from spondyl.data.phantom_film import Scene, draw_film, lay_marker
 from spondyl.data.phantom_spine import (
     VERTEBRAE,
@@ -32,9 +33,7 @@ WEDGE_FLAG = 0.78
 """A body whose anterior wall is below this share of the posterior one is flagged."""
 
 _FACES_RIGHT = 0.25
-_HIDDEN_TOP = (
-    0.58  # share of films with an unlabelled top vertebra that are shuttered below it
-)
+_HIDDEN_TOP = 0.58  # share of films with an unlabelled top vertebra that are shuttered below it
 _SHUFFLED, _REVERSED = 0.06, 26 / 41  # lists out of order; of those, exactly reversed
 
 
@@ -104,9 +103,7 @@ def plan_phantom(rng: np.random.Generator, *, long_side: int = 1024) -> Plan:
     column = sample_column(rng)
     facing: Facing = "right" if rng.random() < _FACES_RIGHT else "left"
     height, width = long_side, round(long_side * column.framing.aspect)
-    corners = (
-        column.corners * long_side - 0.5
-    )  # lengths from the film's edge to pixel centres
+    corners = column.corners * long_side - 0.5  # lengths from the film's edge to pixel centres
     field = _exposed_field(rng, column, corners, (height, width))
     truth, landmarks, first = _labelled(column, corners, field)
     if facing == "right":
@@ -115,9 +112,7 @@ def plan_phantom(rng: np.random.Generator, *, long_side: int = 1024) -> Plan:
     scene = Scene(height, width, 1 / mm_per_px, corners, _hollows(column, corners), field,
                   column.levels.index("T12"))  # fmt: skip
     flags = _flags(column, corners, truth)
-    complete_below = (
-        column.framing.lowest == 0 or truth.names[-1] == landmarks.names[-1]
-    )
+    complete_below = column.framing.lowest == 0 or truth.names[-1] == landmarks.names[-1]
     return Plan(scene, landmarks, truth, first == 0, complete_below, flags, mm_per_px)
 
 
@@ -126,9 +121,7 @@ def _lumbar_depth(corners: Float64[np.ndarray, "k 4 2"]) -> float:
     return float(np.linalg.norm(plates, axis=1).mean())
 
 
-def _hollows(
-    column: Column, corners: Float64[np.ndarray, "k 4 2"]
-) -> Float64[np.ndarray, " k"]:
+def _hollows(column: Column, corners: Float64[np.ndarray, "k 4 2"]) -> Float64[np.ndarray, " k"]:
     heights = np.linalg.norm(corners[:, 2:] - corners[:, :2], axis=2).mean(axis=1)
     return column.ailments.hollow * heights
 
@@ -183,16 +176,14 @@ def _within(
     low: Float64[np.ndarray, " 2"],
     high: Float64[np.ndarray, " 2"],
 ) -> Bool[np.ndarray, "*n"]:
-    return ((points > low) & (points < high)).all(axis=-1)
+    return np.all((points > low) & (points < high), axis=-1)
 
 
 def _flags(
     column: Column, corners: Float64[np.ndarray, "k 4 2"], truth: Landmarks
 ) -> frozenset[str]:
     shown = [column.levels.index(str(name)) for name in truth.names]
-    slips = [
-        measured_slip(corners[k + 1], corners[k]) for k in shown[1:] if k + 1 in shown
-    ]
+    slips = [measured_slip(corners[k + 1], corners[k]) for k in shown[1:] if k + 1 in shown]
     wedges = [measured_wedge(corners[k]) for k in shown if k]
     names = set(truth.names)
     found = {
@@ -231,14 +222,10 @@ def write_phantoms(
         samples.append(_sample(made, path))
         if habits:
             rng = np.random.default_rng([seed, index, 1])
-            _write_habit(
-                out / "labels", samples[-1], rng, is_source_a=index < films / 2
-            )
+            _write_habit(out / "labels", samples[-1], rng, is_source_a=index < films / 2)
         if progress:
             progress(index + 1)
     if not habits:
-        from spondyl.data.coco import write_coco
-
         write_coco(out / "annotations.json", samples)
 
 
@@ -311,9 +298,7 @@ def _keypoint_rcnn(
     return {
         "boxes": np.round(np.concatenate([low, high], axis=1), 2).tolist(),
         "labels": [1] * len(points),
-        "keypoints": [
-            [[x, y, 2] for x, y in vertebra] for vertebra in rounded.tolist()
-        ],
+        "keypoints": [[[x, y, 2] for x, y in vertebra] for vertebra in rounded.tolist()],
     }
 
 

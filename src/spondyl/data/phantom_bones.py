@@ -102,9 +102,7 @@ def frame_of_pelvis(sacrum: Float64[np.ndarray, "4 2"], mm: float) -> Frame:
     along = sacrum[1] - sacrum[0]
     turn = 0.7 * (math.radians(40) - math.atan2(-along[1], along[0]))
     posterior = np.array([math.cos(turn), math.sin(turn)])
-    return Frame(
-        sacrum[:2].mean(axis=0), posterior, np.array([-posterior[1], posterior[0]]), mm
-    )
+    return Frame(sacrum[:2].mean(axis=0), posterior, np.array([-posterior[1], posterior[0]]), mm)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +121,7 @@ class BodyLook:
     inferior: float = 1.0
 
 
-def lay_body(
-    canvas: Pixels, rng: np.random.Generator, body: Body, look: BodyLook
-) -> None:
+def lay_body(canvas: Pixels, rng: np.random.Generator, body: Body, look: BodyLook) -> None:
     """Adds a vertebral body: marrow with trabeculae, cortical walls, two contours an endplate."""
     box = Box.around(body.corners, 4 * look.rim + 2, canvas.shape)
     if box.empty:
@@ -136,16 +132,12 @@ def lay_body(
     superior, right, inferior, left = sides
     depth = np.minimum(-left, -right) / (look.rim * 9)
     round_bone = 0.62 + 0.38 * np.sqrt(np.clip(depth, 0, 1))  # the body is a cylinder
-    value = (
-        look.marrow * round_bone * (1 + look.grain * _trabeculae(rng, box, look.rim))
-    )
+    value = look.marrow * round_bone * (1 + look.grain * _trabeculae(rng, box, look.rim))
     value += look.cortex * _ridge(outline + 0.9 * look.rim, look.rim)
     for side, share in ((superior, 1.0), (inferior, look.inferior)):
         value += share * look.endplate * _ridge(side + 0.9 * look.rim, look.rim)
         far = side + look.double * np.clip(1 - depth * 0.1, 0, 1)
-        value += (
-            0.45 * share * look.endplate * _ridge(far, 1.2 * look.rim) * (depth > 0)
-        )
+        value += 0.45 * share * look.endplate * _ridge(far, 1.2 * look.rim) * (depth > 0)
     canvas[box.rows_columns] += inside * value
 
 
@@ -155,14 +147,10 @@ def _ridge(distance: Pixels, width: float) -> Pixels:
 
 def _trabeculae(rng: np.random.Generator, box: Box, rim: float) -> Pixels:
     shape = (box.bottom - box.top, box.right - box.left)
-    return 0.6 * cloud(rng, shape, 8 * rim, 2) + 0.8 * cloud(
-        rng, shape, max(1.6 * rim, 1.0)
-    )
+    return 0.6 * cloud(rng, shape, 8 * rim, 2) + 0.8 * cloud(rng, shape, max(1.6 * rim, 1.0))
 
 
-def lay_posterior(
-    canvas: Pixels, rng: np.random.Generator, frame: Frame, strength: float
-) -> None:
+def lay_posterior(canvas: Pixels, rng: np.random.Generator, frame: Frame, strength: float) -> None:
     """Adds pedicles, facets, lamina and spinous process of one vertebra; left and right differ."""
     soft = 0.7 * frame.scale
     for shape, share in ((_PEDICLE, 0.75), (_UPPER_FACET, 0.7), (_LAMINA, 0.8)):
@@ -170,20 +158,14 @@ def lay_posterior(
             outline = _varied(rng, frame, shape, 1.3)
             lay_polygon(canvas, outline, 0.5 * share * strength, soft)
             lay_line(canvas, outline, 1.1 * frame.scale, 0.3 * share * strength, soft)
-    lay_polygon(
-        canvas, _varied(rng, frame, _SPINOUS, 2.0), 0.30 * strength, 2.2 * frame.scale
-    )
+    lay_polygon(canvas, _varied(rng, frame, _SPINOUS, 2.0), 0.30 * strength, 2.2 * frame.scale)
     end = ellipse((7, 9), (rng.uniform(3, 5), rng.uniform(4, 6)))
     lay_line(canvas, frame.to_film(end), 1.2 * frame.scale, 0.5 * strength, soft)
 
 
-def _varied(
-    rng: np.random.Generator, frame: Frame, shape: object, jitter_mm: float
-) -> Points:
+def _varied(rng: np.random.Generator, frame: Frame, shape: object, jitter_mm: float) -> Points:
     points = np.array(shape, dtype=np.float64)
-    points += rng.normal(0, jitter_mm / 2, 2) + rng.normal(
-        0, jitter_mm / 2, points.shape
-    )
+    points += rng.normal(0, jitter_mm / 2, 2) + rng.normal(0, jitter_mm / 2, points.shape)
     closed = np.concatenate([points, points[:1]])
     return curve(frame.to_film(closed), 6)
 
@@ -198,15 +180,11 @@ def lay_sacrum(
     """Adds S2 to the coccyx below S1, the canal behind them and the crest."""
     front, back = _sacral_outline(rng, sacrum, mm)
     lay_polygon(canvas, np.concatenate([front, back[::-1]]), 0.7 * strength, 1.5 * mm)
-    lay_polygon(
-        canvas, np.concatenate([front[:4], back[3::-1]]), 0.5 * strength, 5 * mm
-    )
+    lay_polygon(canvas, np.concatenate([front[:4], back[3::-1]]), 0.5 * strength, 5 * mm)
     for line, share in ((front, 1.0), (back, 0.9)):
         lay_line(canvas, curve(line, 6), 1.2 * mm, 1.1 * strength * share, 0.7 * mm)
     for k in range(1, 5):
-        lay_line(
-            canvas, np.stack([front[k], back[k]]), 1.2 * mm, 0.6 * strength, 0.9 * mm
-        )
+        lay_line(canvas, np.stack([front[k], back[k]]), 1.2 * mm, 0.6 * strength, 0.9 * mm)
     outward = back - front
     outward /= np.linalg.norm(outward, axis=1)[:, None]
     reach = np.array([13, 13, 12, 11, 8, 5, 3, 1]) * mm * rng.uniform(0.8, 1.2)
@@ -214,9 +192,7 @@ def lay_sacrum(
     lay_polygon(canvas, np.concatenate([back, crest[::-1]]), 0.5 * strength, 1.5 * mm)
     lay_line(canvas, curve(crest, 6), 1.5 * mm, 1.3 * strength, 0.8 * mm)
     for _ in range(3):  # the alae, seen end on
-        ala = curve(
-            np.stack([sacrum[0], front[1], front[3]]) + rng.normal(0, 9, (3, 2)) * mm, 8
-        )
+        ala = curve(np.stack([sacrum[0], front[1], front[3]]) + rng.normal(0, 9, (3, 2)) * mm, 8)
         lay_line(canvas, ala + 14 * mm * outward[0], 1.2 * mm, 0.6 * strength, 0.9 * mm)
 
 
@@ -258,9 +234,7 @@ def lay_pelvis(canvas: Pixels, rng: np.random.Generator, frame: Frame) -> None:
         _lay_hip(canvas, rng, place.shifted(hip[0], hip[1]), strength)
 
 
-def _lay_hip(
-    canvas: Pixels, rng: np.random.Generator, frame: Frame, strength: float
-) -> None:
+def _lay_hip(canvas: Pixels, rng: np.random.Generator, frame: Frame, strength: float) -> None:
     mm, radius = frame.scale, rng.uniform(22, 26)
     head = frame.to_film(ellipse((0, 0), (radius, radius)))
     lay_polygon(canvas, head, 0.6 * strength, 1.5 * mm)
@@ -284,14 +258,8 @@ def lay_ribs(
         points[1:] += rng.normal(0, 4, 2) + rng.normal(0, 2.0, (length - 1, 2))
         middle = curve(frame.to_film(points), 8)
         normal = np.gradient(middle, axis=0) @ np.array([[0.0, 1.0], [-1.0, 0.0]])
-        normal *= (
-            4.0
-            * frame.scale
-            / np.maximum(np.linalg.norm(normal, axis=1), 1e-9)[:, None]
-        )
+        normal *= 4.0 * frame.scale / np.maximum(np.linalg.norm(normal, axis=1), 1e-9)[:, None]
         outline = np.concatenate([middle + normal, (middle - normal)[::-1]])
         lay_polygon(canvas, outline, 0.5 * strength, 0.8 * frame.scale)
         for edge, share in ((middle + normal, 0.9), (middle - normal, 0.5)):
-            lay_line(
-                canvas, edge, 1.2 * frame.scale, share * strength, 0.6 * frame.scale
-            )
+            lay_line(canvas, edge, 1.2 * frame.scale, share * strength, 0.6 * frame.scale)

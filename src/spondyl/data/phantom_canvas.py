@@ -12,9 +12,7 @@ from PIL import Image, ImageDraw, ImageFilter
 Pixels = Float32[np.ndarray, "height width"]
 Points = Float64[np.ndarray, "n 2"]
 
-_APEX = 1 - math.sqrt(
-    0.5
-)  # a rounded corner lies this share of its radius inside the sharp one
+_APEX = 1 - math.sqrt(0.5)  # a rounded corner lies this share of its radius inside the sharp one
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +100,7 @@ class Body:
         if not self.rounding:
             return np.maximum(vertical, horizontal)
         radius = np.float32(self.rounding)
-        corner = np.hypot(
-            np.maximum(vertical + radius, 0), np.maximum(horizontal + radius, 0)
-        )
+        corner = np.hypot(np.maximum(vertical + radius, 0), np.maximum(horizontal + radius, 0))
         return np.minimum(np.maximum(vertical, horizontal), -radius) + corner
 
 
@@ -113,9 +109,7 @@ def coverage(distance: Pixels, softness: float = 1.0) -> Pixels:
     return np.clip(0.5 - distance / softness, 0, 1)
 
 
-def lay_polygon(
-    canvas: Pixels, points: Points, strength: float, softness: float
-) -> None:
+def lay_polygon(canvas: Pixels, points: Points, strength: float, softness: float) -> None:
     """Adds a polygon of ``strength`` whose edge is ``softness`` px soft."""
     box = Box.around(points, 3 * softness + 1, canvas.shape)
     if not box.empty:
@@ -135,19 +129,13 @@ def _mask(points: Points, box: Box, softness: float, width: float | None) -> Pix
     """Draws coarsely where the edge is soft, finely where it is sharp."""
     scale = min(2.0, 2.0 / max(softness, 0.5))
     size = (box.right - box.left, box.bottom - box.top)
-    image = Image.new(
-        "L", (math.ceil(size[0] * scale) + 1, math.ceil(size[1] * scale) + 1)
-    )
-    path = [
-        tuple(p) for p in ((points - [box.left, box.top] + 0.5) * scale - 0.5).tolist()
-    ]
+    image = Image.new("L", (math.ceil(size[0] * scale) + 1, math.ceil(size[1] * scale) + 1))
+    path = [tuple(p) for p in ((points - [box.left, box.top] + 0.5) * scale - 0.5).tolist()]
     pen, ink = max(1, round((width or 0) * scale)), 255
     if width is None:
         ImageDraw.Draw(image).polygon(path, fill=ink)
     else:
-        ink = round(
-            255 * min(1.0, width * scale)
-        )  # a line thinner than a pixel is fainter
+        ink = round(255 * min(1.0, width * scale))  # a line thinner than a pixel is fainter
         ImageDraw.Draw(image).line(path, fill=ink, width=pen, joint="curve")
     image = image.filter(ImageFilter.GaussianBlur(softness * scale))
     extent = (0.0, 0.0, size[0] * scale, size[1] * scale)
@@ -176,9 +164,7 @@ def enlarged(pixels: Pixels, shape: tuple[int, int]) -> Pixels:
 
 def curve(points: Points, count: int = 24) -> Points:
     """A smooth curve through the points (Catmull-Rom), ``count`` points a stretch."""
-    padded = np.concatenate(
-        [[2 * points[0] - points[1]], points, [2 * points[-1] - points[-2]]]
-    )
+    padded = np.concatenate([[2 * points[0] - points[1]], points, [2 * points[-1] - points[-2]]])
     t = np.linspace(0, 1, count, endpoint=False)[:, None]
     stretches = [_stretch(padded[k : k + 4], t) for k in range(len(points) - 1)]
     return np.concatenate([*stretches, points[-1:]])
@@ -196,6 +182,4 @@ def ellipse(
     angle = np.linspace(0, 2 * np.pi, 40)
     x, y = radii[0] * np.cos(angle), radii[1] * np.sin(angle)
     cos, sin = math.cos(tilt), math.sin(tilt)
-    return np.stack(
-        [centre[0] + x * cos - y * sin, centre[1] + x * sin + y * cos], axis=1
-    )
+    return np.stack([centre[0] + x * cos - y * sin, centre[1] + x * sin + y * cos], axis=1)

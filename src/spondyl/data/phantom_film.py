@@ -69,9 +69,7 @@ class Scene:
         """The vertebrae within ``margin_mm`` of the film, from the top down."""
         reach = margin_mm * self.mm
         y = self.corners[..., 1].mean(axis=1)
-        return [
-            k for k in range(len(y) - 1, -1, -1) if -reach < y[k] < self.height + reach
-        ]
+        return [k for k in range(len(y) - 1, -1, -1) if -reach < y[k] < self.height + reach]
 
 
 def draw_film(rng: np.random.Generator, scene: Scene) -> Pixels:
@@ -142,15 +140,9 @@ def _look(rng: np.random.Generator, base: BodyLook, k: int) -> BodyLook:
 
 def _lay_aorta(canvas: Pixels, rng: np.random.Generator, scene: Scene) -> None:
     walls = scene.corners[2:9, (0, 2)].reshape(-1, 2)
-    line = (
-        walls
-        - [rng.uniform(12, 26) * scene.mm, 0]
-        + rng.normal(0, scene.mm, walls.shape)
-    )
+    line = walls - [rng.uniform(12, 26) * scene.mm, 0] + rng.normal(0, scene.mm, walls.shape)
     for shift in (0, -rng.uniform(14, 20) * scene.mm):
-        lay_line(
-            canvas, line + [shift, 0], scene.mm, rng.uniform(0.02, 0.06), 0.6 * scene.mm
-        )
+        lay_line(canvas, line + [shift, 0], scene.mm, rng.uniform(0.02, 0.06), 0.6 * scene.mm)
 
 
 def _soft_tissue(rng: np.random.Generator, scene: Scene) -> Pixels:
@@ -162,14 +154,10 @@ def _soft_tissue(rng: np.random.Generator, scene: Scene) -> Pixels:
     thickness = _profile(half, y, _THICKNESS) * rng.uniform(0.92, 1.08)
     x = np.arange(columns)[None, :]
     place = (2 * x - back[:, None] - front[:, None]) / (back - front)[:, None]
-    bulge = np.clip(1 - np.abs(place) ** rng.uniform(1.8, 3.2), 0, None) ** rng.uniform(
-        0.5, 1.0
-    )
+    bulge = np.clip(1 - np.abs(place) ** rng.uniform(1.8, 3.2), 0, None) ** rng.uniform(0.5, 1.0)
     tissue = (0.62 * thickness[:, None] * bulge).astype(np.float32)
     inside = np.clip(tissue / 0.3, 0, 1)
-    tissue += (
-        inside * rng.uniform(0.008, 0.02) * cloud(rng, half.shape, 30 * half.mm, 4)
-    )
+    tissue += inside * rng.uniform(0.008, 0.02) * cloud(rng, half.shape, 30 * half.mm, 4)
     _lay_organs(rng, half, tissue)
     _lay_lungs(rng, half, tissue, back)
     _lay_gas(rng, half, tissue)
@@ -183,9 +171,7 @@ def _lay_organs(rng: np.random.Generator, scene: Scene, tissue: Pixels) -> None:
         scene.corners[7].mean(axis=0),
         scene.corners[2].mean(axis=0),
     )
-    liver = ellipse(
-        (upper[0] - 60 * mm, upper[1]), (95 * mm, 75 * mm), rng.uniform(-0.5, 0.2)
-    )
+    liver = ellipse((upper[0] - 60 * mm, upper[1]), (95 * mm, 75 * mm), rng.uniform(-0.5, 0.2))
     lay_polygon(tissue, liver, rng.uniform(0.0, 0.16), 14 * mm)
     psoas = ellipse((lower[0], lower[1]), (26 * mm, 90 * mm), rng.uniform(-0.2, 0.4))
     lay_polygon(tissue, psoas, rng.uniform(0.0, 0.05), 8 * mm)
@@ -205,9 +191,7 @@ def _profile(scene: Scene, y: Points, table: tuple[tuple[float, float], ...]) ->
     """A table over mm below the sacral plate, smoothed along the rows."""
     at, value = np.array(table, dtype=np.float64).T
     sacrum = scene.corners[0, :2].mean(axis=0)
-    return np.interp(
-        (y - sacrum[1]) / scene.mm, _smooth_grid(at), _smooth_values(at, value)
-    )
+    return np.interp((y - sacrum[1]) / scene.mm, _smooth_grid(at), _smooth_values(at, value))
 
 
 def _smooth_grid(at: Points) -> Points:
@@ -229,15 +213,11 @@ def _skin(rng: np.random.Generator, scene: Scene, y: Points) -> tuple[Points, Po
     steady = np.convolve(np.pad(spine, 40, mode="edge"), np.ones(81) / 81, mode="valid")
     fat = rng.uniform(0.8, 1.3)
     back = 0.5 * (steady + spine) + _profile(scene, y, _BACK) * scene.mm * fat
-    depth = rng.uniform(240, 340) + 25 * np.sin(
-        (y / scene.mm + rng.uniform(0, 300)) / 60
-    )
+    depth = rng.uniform(240, 340) + 25 * np.sin((y / scene.mm + rng.uniform(0, 300)) / 60)
     return back, back - depth * scene.mm
 
 
-def _lay_lungs(
-    rng: np.random.Generator, scene: Scene, tissue: Pixels, back: Points
-) -> None:
+def _lay_lungs(rng: np.random.Generator, scene: Scene, tissue: Pixels, back: Points) -> None:
     """Takes the two lungs out, each above its own dome of the diaphragm."""
     level, mm = scene.corners[scene.thoracic + 1].mean(axis=0), scene.mm
     top = min(-60.0 * mm, level[1] - 150 * mm)
@@ -259,9 +239,7 @@ def _lay_gas(rng: np.random.Generator, scene: Scene, tissue: Pixels) -> None:
     front = scene.corners[:, (0, 2)].mean(axis=1)
     for _ in range(rng.integers(0, 9)):
         k = int(rng.integers(0, 7))
-        middle = (
-            front[k] + np.array([-rng.uniform(0, 120), rng.uniform(-20, 40)]) * scene.mm
-        )
+        middle = front[k] + np.array([-rng.uniform(0, 120), rng.uniform(-20, 40)]) * scene.mm
         spread, depth = rng.uniform(6, 22), rng.uniform(0.02, 0.09)
         for _ in range(rng.integers(1, 9)):
             at = middle + rng.normal(0, spread, 2) * scene.mm * [1.4, 0.8]
@@ -270,9 +248,7 @@ def _lay_gas(rng: np.random.Generator, scene: Scene, tissue: Pixels) -> None:
             lay_polygon(tissue, shape, -depth, rng.uniform(0.8, 2.5) * scene.mm)
 
 
-def _exposed(
-    rng: np.random.Generator, scene: Scene, attenuation: Pixels, sharp: Pixels
-) -> Pixels:
+def _exposed(rng: np.random.Generator, scene: Scene, attenuation: Pixels, sharp: Pixels) -> Pixels:
     """Attenuation to grey: unsharpness, quantum noise, window, collimation and markers."""
     from scipy.ndimage import gaussian_filter
 
@@ -304,12 +280,8 @@ def _collimate(rng: np.random.Generator, scene: Scene, film: Pixels) -> None:
     x = np.arange(scene.width, dtype=np.float32)
     y = np.arange(scene.height, dtype=np.float32)
     soft = rng.uniform(0.5, 3.0) * scene.mm
-    across = np.clip((x - left) / soft + 0.5, 0, 1) * np.clip(
-        (right - x) / soft + 0.5, 0, 1
-    )
-    down = np.clip((y - top) / soft + 0.5, 0, 1) * np.clip(
-        (bottom - y) / soft + 0.5, 0, 1
-    )
+    across = np.clip((x - left) / soft + 0.5, 0, 1) * np.clip((right - x) / soft + 0.5, 0, 1)
+    down = np.clip((y - top) / soft + 0.5, 0, 1) * np.clip((bottom - y) / soft + 0.5, 0, 1)
     edge = rng.uniform(0, 0.06)
     film *= edge + (1 - edge) * across[None, :] * down[:, None]
 

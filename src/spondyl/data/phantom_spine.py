@@ -192,16 +192,10 @@ def sample_framing(rng: np.random.Generator) -> Framing:
     """Draws where the spine lies, such that the labelled vertebrae fit into the film."""
     cropped = rng.random() < 197 / 698
     population = CROPPED if cropped else WHOLE
-    lowest = (
-        int(rng.choice([1, 2, 3]))
-        if rng.random() < _CROPPED_WITHOUT_SACRUM * cropped
-        else 0
-    )
+    lowest = int(rng.choice([1, 2, 3])) if rng.random() < _CROPPED_WITHOUT_SACRUM * cropped else 0
     rank = rng.random()
     count = _count(population, rank)
-    y_last, spacing = _height_and_spacing(
-        rng, population, NormalDist().inv_cdf(rank), count
-    )
+    y_last, spacing = _height_and_spacing(rng, population, NormalDist().inv_cdf(rank), count)
     if lowest:  # the next one's centre is below the film
         spacing = min(spacing, 0.86 / (count - 0.5))
         y_last = 1 - rng.uniform(0.45, 0.85) * spacing
@@ -229,9 +223,7 @@ def sample_ailments(rng: np.random.Generator, framing: Framing) -> Ailments:
     return ailments
 
 
-def measured_slip(
-    upper: Float64[np.ndarray, "4 2"], lower: Float64[np.ndarray, "4 2"]
-) -> float:
+def measured_slip(upper: Float64[np.ndarray, "4 2"], lower: Float64[np.ndarray, "4 2"]) -> float:
     """Slip of ``upper`` on ``lower`` in shares of the lower superior endplate, facing left.
 
     The posterior inferior corner is projected on the endplate (Meyerding 1932).
@@ -249,9 +241,7 @@ def measured_wedge(corners: Float64[np.ndarray, "4 2"]) -> float:
 def _slip(rng: np.random.Generator, ailments: Ailments, last: int, first: int) -> None:
     if rng.random() > 0.22:
         return
-    gap = min(
-        last + int(rng.choice([0, 1, 2, 3], p=[0.45, 0.37, 0.13, 0.05])), first - 1
-    )
+    gap = min(last + int(rng.choice([0, 1, 2, 3], p=[0.45, 0.37, 0.13, 0.05])), first - 1)
     forwards = rng.random() < 0.75
     size = 0.10 + 0.5 * rng.beta(0.9, 2.6) if forwards else -rng.uniform(0.10, 0.22)
     ailments.slip[gap] = size
@@ -259,9 +249,7 @@ def _slip(rng: np.random.Generator, ailments: Ailments, last: int, first: int) -
 
 
 def _break(rng: np.random.Generator, ailments: Ailments, last: int, first: int) -> None:
-    kind = rng.choice(
-        ["none", "wedge", "crush", "hollow"], p=[0.86, 0.07, 0.035, 0.035]
-    )
+    kind = rng.choice(["none", "wedge", "crush", "hollow"], p=[0.86, 0.07, 0.035, 0.035])
     for _ in range(0 if kind == "none" else int(rng.choice([1, 2], p=[0.8, 0.2]))):
         body = int(np.clip(round(rng.normal(5.5, 1.5)), last, first))
         if kind == "wedge":
@@ -292,9 +280,7 @@ def _height_and_spacing(
     y_last = spacing = 1.0
     for _ in range(60):
         y_last = _correlated(rng, population.y_last, score, population.y_on_count)
-        spacing = _correlated(
-            rng, population.spacing, score, population.spacing_on_count
-        )
+        spacing = _correlated(rng, population.spacing, score, population.spacing_on_count)
         if y_last - reach * spacing > 0.035:
             return y_last, spacing
     return y_last, (y_last - 0.035) / reach
@@ -323,9 +309,7 @@ def _extended(table: tuple[float, ...]) -> Float64[np.ndarray, " k"]:
 def _segments(rng: np.random.Generator, framing: Framing) -> Float64[np.ndarray, "k 2"]:
     """True vectors from each centre down to the next, S1's first, in units of the film's height."""
     scores = np.empty(VERTEBRAE)
-    scores[:5] = np.linalg.cholesky(
-        np.array(_SEGMENT_CORRELATION)
-    ) @ rng.standard_normal(5)
+    scores[:5] = np.linalg.cholesky(np.array(_SEGMENT_CORRELATION)) @ rng.standard_normal(5)
     own = math.sqrt(1 - _NEIGHBOUR_CORRELATION**2) * rng.standard_normal(VERTEBRAE)
     for k in range(5, VERTEBRAE):
         scores[k] = _NEIGHBOUR_CORRELATION * scores[k - 1] + own[k]
@@ -333,9 +317,7 @@ def _segments(rng: np.random.Generator, framing: Framing) -> Float64[np.ndarray,
     angles = np.deg2rad(_extended(_SEGMENT_MEAN) + _extended(_SEGMENT_SD) * scores)
     angles[0] = max(angles[0], 0.12)
     lengths = framing.spacing * _extended(_SPACING_RATIO)
-    return lengths[:, None] * np.stack(
-        [np.sin(angles) * framing.aspect, np.cos(angles)], axis=1
-    )
+    return lengths[:, None] * np.stack([np.sin(angles) * framing.aspect, np.cos(angles)], axis=1)
 
 
 def _sizes(rng: np.random.Generator, framing: Framing) -> Float64[np.ndarray, "k 3"]:
@@ -384,24 +366,14 @@ def _stack(
     """Builds the bodies one on the other, S1 first, with exactly the slips asked for."""
     superior, inferior = _tilts(segments)
     lengths = np.linalg.norm(segments, axis=1)
-    heights = (1 - sizes[:, 2]) * np.append(
-        lengths[0] * 0.82, (lengths[1:] + lengths[:-1]) / 2
-    )
-    gaps = (
-        lengths - (heights + np.append(heights[1:], heights[-1])) / 2
-    ) * ailments.gap
+    heights = (1 - sizes[:, 2]) * np.append(lengths[0] * 0.82, (lengths[1:] + lengths[:-1]) / 2)
+    gaps = (lengths - (heights + np.append(heights[1:], heights[-1])) / 2) * ailments.gap
     corners = np.zeros((VERTEBRAE, 4, 2))
-    corners[0] = _body(
-        np.zeros(2), sizes[0], (superior[0], inferior[0]), heights[0], (1.0, 1.0)
-    )
+    corners[0] = _body(np.zeros(2), sizes[0], (superior[0], inferior[0]), heights[0], (1.0, 1.0))
     for k in range(1, VERTEBRAE):
-        corner = _seat(
-            corners[k - 1], sizes[k, 1], inferior[k], gaps[k - 1], ailments.slip[k - 1]
-        )
+        corner = _seat(corners[k - 1], sizes[k, 1], inferior[k], gaps[k - 1], ailments.slip[k - 1])
         walls = (float(ailments.anterior[k]), float(ailments.posterior[k]))
-        corners[k] = _body(
-            corner, sizes[k], (superior[k], inferior[k]), heights[k], walls
-        )
+        corners[k] = _body(corner, sizes[k], (superior[k], inferior[k]), heights[k], walls)
     return corners
 
 
@@ -443,9 +415,14 @@ def _body(
 def _placed(
     corners: Float64[np.ndarray, "k 4 2"], framing: Framing
 ) -> Float64[np.ndarray, "k 4 2"]:
-    """Scaled to the framing's spacing (as seen in the stretched frame) and moved to its place."""
-    labelled = corners[framing.lowest : framing.lowest + framing.count].mean(axis=1)
-    steps = np.diff(labelled, axis=0) / [framing.aspect, 1.0]
-    scale = 1.015 * framing.spacing / np.median(np.hypot(steps[:, 0], steps[:, 1]))
-    place = np.array([framing.x_last * framing.aspect, framing.y_last])
-    return (corners - labelled[0]) * scale + place
+    """Scaled to the framing's spacing (as seen in the stretched frame) and moved to its place.
+
+    The labelled centres stay in the film: a long column is shrunk, a leaning one moved sideways.
+    """
+    centres = corners[framing.lowest : framing.lowest + framing.count].mean(axis=1)
+    steps = np.diff(centres, axis=0) / [framing.aspect, 1.0]
+    scale = 1.015 * framing.spacing / float(np.median(np.hypot(steps[:, 0], steps[:, 1])))
+    scale = min(scale, (framing.y_last - 0.025) / float(centres[0, 1] - centres[-1, 1]))
+    x = framing.x_last * framing.aspect + (centres[:, 0] - centres[0, 0]) * scale
+    inward = max(0.0, 0.1 - float(x.min())) - max(0.0, float(x.max()) - framing.aspect + 0.1)
+    return (corners - centres[0]) * scale + [float(x[0]) + inward, framing.y_last]
