@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt8
@@ -21,10 +22,10 @@ from spondyl.spine.chain import Anchor, anchored, assemble, keep_order
 from spondyl.spine.detections import Detections
 from spondyl.spine.landmarks import Landmarks, corner_mean
 
-_BATCH: Final = 8  # films decoded and predicted together
 _MARGIN: Final = 0.01  # of the longer side: how far beyond the film a corner is still believed
 
 
+@runtime_checkable
 class Detector(Protocol):
     """Finds candidate vertebrae in letterboxed films; where it runs is its own affair."""
 
@@ -68,7 +69,7 @@ class Predictor:
         landmarks = next(self.many([film]))
         return landmarks if anchor is None else anchored(landmarks, anchor)
 
-    def many(self, films: Iterable[Radiograph], *, batch_size: int = _BATCH) -> Iterator[Landmarks]:
+    def many(self, films: Iterable[Radiograph], *, batch_size: int = 8) -> Iterator[Landmarks]:
         """The landmarks of each film, in image px and in the order of the films.
 
         Films are taken as they are needed, at most ``batch_size`` at a time.
@@ -118,32 +119,37 @@ def predict_films(
     the ``anchor`` cannot fit is refused.
     """
     found: list[FoundFilm] = []
-    refused: list[Refused] = []
-    remaining = iter(paths)
-    while chunk := list(islice(remaining, _BATCH)):
-        films, unreadable = _read(chunk)
-        refused += unreadable
-        landmarks = predictor.many(film for _, film in films)
-        for (path, film), unnamed in zip(films, landmarks, strict=True):
-            try:
-                named = unnamed if anchor is None else anchored(unnamed, anchor)
-                found.append(FoundFilm(path, named, film.height, film.width))
-            except UsageError as error:
-                refused.append((path, f"{path}: {error}"))
-        for path in chunk:
-            on_done(path)
-    return found, refused
-
-
-def _read(paths: Sequence[Path]) -> tuple[list[tuple[Path, Radiograph]], list[Refused]]:
-    films: list[tuple[Path, Radiograph]] = []
-    refused: list[Refused] = []
-    for path in paths:
+    reading = _Reading(paths, on_done)
+    for unnamed in predictor.many(reading.films()):
+        path, height, width = reading.waiting.popleft()
         try:
-            films.append((path, read_radiograph(path)))
-        except FilmError as error:
-            refused.append((path, str(error)))
-    return films, refused
+            landmarks = unnamed if anchor is None else anchored(unnamed, anchor)
+            found.append(FoundFilm(path, landmarks, height, width))
+        except UsageError as error:
+            reading.refused.append((path, f"{path}: {error}"))
+        on_done(path)
+    return found, reading.refused
+
+
+@dataclass(slots=True)
+class _Reading:
+    """Films read one at a time: their sizes wait for the landmarks, their pixels need not."""
+
+    paths: Sequence[Path]
+    on_done: Callable[[Path], object]
+    waiting: deque[tuple[Path, int, int]] = field(default_factory=deque)
+    refused: list[Refused] = field(default_factory=list)
+
+    def films(self) -> Iterator[Radiograph]:
+        for path in self.paths:
+            try:
+                film = read_radiograph(path)
+            except FilmError as error:
+                self.refused.append((path, str(error)))
+                self.on_done(path)
+            else:
+                self.waiting.append((path, film.height, film.width))
+                yield film
 
 
 def within_film(detections: Detections, height: int, *, width: int) -> Detections:

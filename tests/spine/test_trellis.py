@@ -1,4 +1,4 @@
-from itertools import combinations, product
+from itertools import combinations, pairwise, product
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def assignments(trellis: Trellis, *, start: float):
             for named in product(range(levels), repeat=size):
                 nodes = tuple(zip(chosen, named, strict=True))
                 weight = start + sum(trellis.weights[node] for node in nodes)
-                for (i, k), (j, m) in zip(nodes, nodes[1:], strict=False):
+                for (i, k), (j, m) in pairwise(nodes):
                     weight += trellis.links[i, j, k, m]
                 yield nodes, float(weight)
 
