@@ -41,6 +41,8 @@ from spondyl.judging.statistics import Estimate, Statistic, clustered_interval, 
 from spondyl.spine.landmarks import Landmarks
 from spondyl.spine.measurements import COBB_ANGLES, cobb_angles
 
+__all__ = ["PROTOCOLS", "Evaluation", "evaluate"]
+
 PROTOCOLS: Final[tuple[ProtocolName, ...]] = ("all", "ordinal", "matched", "named")
 
 _WORST = 12  # films named in an evaluation

@@ -1,0 +1,255 @@
+"""What stands on a page about evaluations: its sections, tables and words, without any markup."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from spondyl.judging.evaluation import Evaluation, NamingScore, PartScore, ProtocolName
+from spondyl.judging.statistics import Estimate
+
+Evaluations = Mapping[str, Evaluation]
+
+PROTOCOL_TITLES: Final[Mapping[ProtocolName, str]] = {
+    "all": "All: every annotated corner counts, a missed vertebra fails",
+    "ordinal": "Ordinal: k-th predicted against k-th annotated vertebra",
+    "matched": "Matched: only corners inside boxes that match at IoU 0.5",
+    "named": "Named: the prediction of the same level, every named corner counts",
+}
+
+UNIT_LABELS: Final[Mapping[str, str]] = {
+    "px": "image px",
+    "512": "px at 512",
+    "diagonal": "% of the diagonal",
+    "height": "% of the vertebra's height",
+    "mm": "mm",
+}
+
+_CLASSES_TEXT: Final = (
+    "Fine: within a quarter of the vertebra's height. Level shift, corner swap, both: that close to"
+    " the same corner of another vertebra, another corner of the same one, another corner of"
+    " another one. Coarse: else, within half a height. Far: beyond that. Missed: nothing predicted."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A figure as it is shown, and its interval."""
+
+    value: str
+    interval: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of a table; without cells it heads the lines below it."""
+
+    label: str
+    cells: tuple[Cell, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Columns, the first for the labels, and rows."""
+
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """An SVG element of our own drawing and what it shows."""
+
+    svg: str
+    caption: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """An embedded picture: a data URI and its caption."""
+
+    uri: str
+    caption: str
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of the page; whatever is empty is left out."""
+
+    title: str
+    text: str = ""
+    table: Table | None = None
+    figures: tuple[Figure, ...] = ()
+    pictures: tuple[Picture, ...] = ()
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One figure that everybody should see first."""
+
+    value: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Everything on the page, in order."""
+
+    title: str
+    subtitle: str
+    sections: tuple[Section, ...]
+    tiles: tuple[Tile, ...] = ()
+
+
+def subtitle(evaluations: Evaluations) -> str:
+    """What was judged, in a line."""
+    first = next(iter(evaluations.values()))
+    return (
+        f"{first.films} films of {first.groups} groups, {first.detection.vertebrae} annotated"
+        " vertebrae. Brackets are 95 % intervals by bootstrap over groups."
+    )
+
+
+def tiles(evaluation: Evaluation) -> tuple[Tile, ...]:
+    """The headline of one evaluation."""
+    score, limit = evaluation.protocol("all").metrics, max(evaluation.thresholds)
+    shown = [
+        (evaluation.detection.recall, " %", "of the annotated vertebrae found"),
+        (evaluation.detection.precision, " %", "of the predictions are vertebrae"),
+        (score["mre_512"], " px", "mean radial error of the found, px at 512"),
+        (score[f"sdr@{limit:g}"], " %", f"of all annotated corners within {limit:g} px at 512"),
+        (evaluation.naming.share, " %", "of the named vertebrae get their name"),
+    ]
+    return tuple(Tile(_number(e.value, 1) + unit, text) for e, unit, text in shown if e.value)
+
+
+def protocol_table(evaluations: Evaluations) -> Table:
+    """The protocols one below the other, the evaluations side by side."""
+    rows: list[Row] = []
+    for protocol, title in PROTOCOL_TITLES.items():
+        scores = [evaluation.protocol(protocol) for evaluation in evaluations.values()]
+        if not any(score.corners for score in scores):
+            continue
+        judged = tuple(Cell(f"{score.found} / {score.corners}") for score in scores)
+        rows += [Row(title), Row("corners found / judged", judged)]
+        for metric in scores[0].metrics:
+            estimates = [score.metrics.get(metric, Estimate(None)) for score in scores]
+            if any(estimate.value is not None for estimate in estimates):
+                rows.append(Row(_metric_label(metric), tuple(map(estimate_cell, estimates))))
+    return Table(("", *evaluations), tuple(rows))
+
+
+def _metric_label(metric: str) -> str:
+    """``sdr@6`` in words."""
+    if metric.startswith("sdr@"):
+        return f"SDR within {metric.removeprefix('sdr@')} px at 512, %"
+    if metric == "penalised_mre_512":
+        return "MRE with 48 px a missed corner, px at 512"
+    kind, unit = metric.split("_", 1)
+    return f"{'MRE' if kind == 'mre' else 'median error'}, {UNIT_LABELS[unit]}"
+
+
+def detection_table(evaluations: Evaluations) -> Table:
+    """Vertebrae found and named."""
+    scores = [evaluation.detection for evaluation in evaluations.values()]
+    rows = [
+        _counts("found / annotated", [f"{s.found} / {s.vertebrae}" for s in scores]),
+        _counts("false / ignored", [f"{s.false} / {s.ignored}" for s in scores]),
+        _estimates("recall, %", [s.recall for s in scores]),
+        _estimates("precision, %", [s.precision for s in scores]),
+        _estimates("F1, %", [s.f1 for s in scores]),
+    ]
+    rows += _naming_rows("Names", [e.naming for e in evaluations.values()])
+    rows += _naming_rows(
+        "Names where S1 is annotated", [e.naming_with_s1 for e in evaluations.values()]
+    )
+    return Table(("", *evaluations), tuple(rows))
+
+
+def _naming_rows(title: str, scores: Sequence[NamingScore]) -> list[Row]:
+    if not any(score.vertebrae for score in scores):
+        return []
+    tallies = [f"{s.right} / {s.wrong} / {s.unnamed} / {s.missed}" for s in scores]
+    return [
+        Row(title),
+        _estimates("right, %", [score.share for score in scores]),
+        _counts("right / wrong / without a name / missed", tallies),
+    ]
+
+
+def cobb_table(evaluations: Evaluations) -> Table | None:
+    """Errors of the Cobb angles, where one was measured."""
+    scores = {name: e.cobb for name, e in evaluations.items() if e.cobb is not None}
+    if not scores:
+        return None
+    some = list(scores.values())
+    rows = [_counts("films measured / not", [f"{s.films} / {s.unmeasured}" for s in some])]
+    rows += [_estimates(f"{n}, MAE in deg", [s.mae[n] for s in some]) for n in some[0].mae]
+    rows.append(_estimates("SMAPE, %", [score.smape for score in some]))
+    return Table(("", *scores), tuple(rows))
+
+
+def part_table(evaluation: Evaluation) -> Table:
+    """Levels and corners of one evaluation."""
+    limits = tuple(f"within {limit:g} px, %" for limit in evaluation.thresholds)
+    columns = ("px at 512, all protocol", "found / annotated", "MRE", "median", *limits)
+    levels = [Row("Level"), *(_part_row(part) for part in evaluation.per_level)]
+    corners = [Row("Corner"), *(_part_row(part) for part in evaluation.per_corner)]
+    return Table(columns, (*levels, *corners))
+
+
+def _part_row(part: PartScore) -> Row:
+    figures = [_number(part.mre), _number(part.median), *(_number(s, 1) for s in part.sdr)]
+    cells = (Cell(f"{part.found} / {part.corners}"), *(Cell(figure) for figure in figures))
+    return Row(part.name, cells)
+
+
+def worst_table(evaluation: Evaluation) -> Table:
+    """The films to look at first."""
+    by_key = {film.key: film for film in evaluation.per_film}
+    rows = []
+    for film in (by_key[key] for key in evaluation.worst):
+        found = Cell(f"{film.found} / {film.vertebrae}")
+        errors = (Cell(_number(v)) for v in (film.mre, film.worst, film.penalised))
+        rows.append(Row(film.key, (found, Cell(str(film.false)), *errors)))
+    columns = ("film", "found / annotated", "false", "MRE", "worst corner", "MRE, misses charged")
+    return Table(columns, tuple(rows))
+
+
+def taxonomy_section(evaluations: Evaluations, figure: Figure) -> Section:
+    """The classes of error, with their definitions."""
+    return Section("Kinds of error", _CLASSES_TEXT, figures=(figure,))
+
+
+def provenance(evaluations: Evaluations) -> Section:
+    """Where the predictions come from, and what could not be paired."""
+    facts: dict[str, str] = {}
+    for name, evaluation in evaluations.items():
+        prefix = f"{name}: " if len(evaluations) > 1 else ""
+        facts |= {f"{prefix}{key}": value for key, value in evaluation.made_by.items()}
+        facts[f"{prefix}ordinal counts from"] = evaluation.ordinal_anchor
+        for what in ("unpredicted", "unannotated"):
+            if keys := getattr(evaluation, what):
+                facts[f"{prefix}{what} films"] = f"{len(keys)}: {', '.join(keys[:8])}"
+    return Section("Made by", facts=facts)
+
+
+def estimate_cell(estimate: Estimate) -> Cell:
+    """A figure with its interval, two decimals."""
+    if estimate.low is None or estimate.high is None:
+        return Cell(_number(estimate.value))
+    return Cell(_number(estimate.value), f"[{estimate.low:.2f}, {estimate.high:.2f}]")
+
+
+def _estimates(label: str, estimates: Sequence[Estimate]) -> Row:
+    return Row(label, tuple(map(estimate_cell, estimates)))
+
+
+def _counts(label: str, cells: Sequence[str]) -> Row:
+    return Row(label, tuple(map(Cell, cells)))
+
+
+def _number(value: float | None, digits: int = 2) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
