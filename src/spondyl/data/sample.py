@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from spondyl.anatomy import View
+from spondyl.errors import SpondylError
 from spondyl.film.radiograph import PixelSpacing, Radiograph
 from spondyl.film.reading import read_radiograph
 from spondyl.spine.landmarks import Landmarks
@@ -18,6 +19,11 @@ class Problem:
 
     path: Path
     message: str
+
+    @classmethod
+    def of(cls, path: Path, error: SpondylError) -> Problem:
+        """What ``error`` says of ``path``, the path itself not repeated."""
+        return cls(path, str(error).removeprefix(f"{path}: "))
 
     def __str__(self) -> str:
         return f"{self.path}: {self.message}"
