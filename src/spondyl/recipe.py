@@ -58,7 +58,7 @@ class SetCodecRecipe(Section):
     """
 
     name: Literal["set"] = "set"
-    """`set`."""
+    """Chooses this codec."""
     centre_sigma: Positive = 1.5
     """Gaussian of a vertebra's centre, map px."""
     corner_sigma: Positive = 1.25
@@ -77,7 +77,7 @@ class SlotsCodecRecipe(Section):
     """The plan's encoding: one channel for the k-th labelled vertebra and each of its corners."""
 
     name: Literal["slots"] = "slots"
-    """`slots`."""
+    """Chooses this codec."""
     slots: Count = 10
     """Vertebrae that have channels; further ones are not learnt."""
     anchor: Literal["top", "bottom"] = "top"

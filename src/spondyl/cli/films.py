@@ -1,0 +1,124 @@
+"""Which commands look at films?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from spondyl.cli.arguments import Device, Format, OutFolder, Part, SplitFile
+from spondyl.errors import UsageError
+
+if TYPE_CHECKING:
+    from spondyl.data.sample import Sample
+
+Predictions = Annotated[
+    Path | None,
+    typer.Option(
+        help="Predictions to draw, over the annotation if there is one.", show_default=False
+    ),
+]
+
+
+def predict(
+    films: Annotated[
+        list[Path] | None, typer.Argument(help="Films, or folders of them.", show_default=False)
+    ] = None,
+    *,
+    weights: Annotated[Path, typer.Option(help="Checkpoint that training wrote.")],
+    out: OutFolder,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder of annotated films, instead of FILMS.", show_default=False),
+    ] = None,
+    format: Format = None,
+    split: SplitFile = None,
+    part: Part = None,
+    anchor: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LEVEL=PLACE",
+            help="Name each spine from one vertebra: L5=3 says the third from the top is L5.",
+            show_default=False,
+        ),
+    ] = None,
+    device: Device = "auto",
+    overlays: Annotated[bool, typer.Option(help="Draw each film.")] = True,
+) -> None:
+    """Find and name the vertebrae of films.
+
+    Writes predictions.json (COCO keypoints), summary.csv and overlays/, and prints the first. A
+    film that cannot be read is named, and the others go on.
+    """
+    from spondyl.cli.batch import Batch, predict_batch, write_predictions
+    from spondyl.cli.inputs import parse_anchor
+
+    place = parse_anchor(anchor)
+    wanted = _wanted(films or [], data, format=format, split=split, part=part)
+    from spondyl.learning.detector import load_predictor  # after all that needs no torch
+
+    predictor = load_predictor(weights, device=device)
+    batch = Batch(len(wanted))
+    samples = predict_batch(predictor, wanted, batch, anchor=place)
+    written = write_predictions(samples, out, made_by=predictor.made_by)
+    if overlays:
+        batch.draw([(sample, None) for sample in samples], out / "overlays")
+    print(written)
+    batch.finish()
+
+
+def draw(
+    films: Annotated[Path, typer.Argument(help="Folder of annotated films, or one film.")],
+    *,
+    out: OutFolder,
+    predictions: Predictions = None,
+    format: Format = None,
+) -> None:
+    """Draw annotations and predictions on films.
+
+    Predictions are drawn over the annotation where there is one; prints the folder.
+    """
+    from spondyl.cli.batch import Batch
+
+    pairs = _pairs(films, predictions, format)
+    batch = Batch(len(pairs))
+    batch.draw(pairs, out)
+    print(out)
+    batch.finish()
+
+
+def _wanted(
+    films: list[Path], data: Path | None, *, format: str | None, split: Path | None, part: Part
+) -> dict[Path, str | Sample]:
+    """The films to predict, each with its key, or with the annotation that knows more."""
+    from spondyl.cli.inputs import name_films, read_samples, select_part
+    from spondyl.film.reading import find_films
+
+    if bool(films) == (data is not None):
+        raise UsageError("FILMS and --data: need one of the two")
+    if data is None:
+        if split or part or format:
+            raise UsageError("--split, --part and --format: only with --data")
+        return dict(name_films(find_films(films)))
+    samples = read_samples(data, format=format, skip_bad=True)
+    return {sample.path: sample for sample in select_part(samples, split, part)}
+
+
+def _pairs(
+    films: Path, predictions: Path | None, format: str | None
+) -> list[tuple[Sample, Sample | None]]:
+    """What to draw on each film, and what to draw it over."""
+    from spondyl.cli.inputs import read_samples
+    from spondyl.data.coco import read_coco
+
+    found = None if predictions is None else read_coco(predictions).samples
+    if films.is_file():
+        if found is None:
+            raise UsageError(f"{films}: one film has no annotation; need --predictions")
+        return [(sample, None) for sample in found if sample.path.resolve() == films.resolve()]
+    annotated = read_samples(films, format=format, skip_bad=True)
+    if found is None:
+        return [(sample, None) for sample in annotated]
+    known = {sample.key: sample for sample in annotated}
+    return [(sample, known[sample.key]) for sample in found if sample.key in known]

@@ -1,0 +1,82 @@
+"""Which films does a user mean, and what is each one called in the results?"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from spondyl.cli.console import say
+from spondyl.errors import AnnotationError, UsageError
+
+if TYPE_CHECKING:
+    from spondyl.data.sample import Sample
+
+
+def read_samples(folder: Path, *, format: str | None, skip_bad: bool) -> list[Sample]:
+    """The samples of a folder; each problem is said in one line.
+
+    Raises:
+        AnnotationError: there is a problem and ``skip_bad`` was not asked for, or nothing is left.
+    """
+    from spondyl.data.folder import read_annotations
+
+    annotated = read_annotations(folder, format=format)
+    for problem in annotated.problems:
+        say(str(problem))
+    if annotated.problems and not skip_bad:
+        raise AnnotationError(
+            f"{folder}: {len(annotated.problems)} annotations cannot be used; "
+            "repair them, or give --skip-bad"
+        )
+    if not annotated.samples:
+        raise AnnotationError(f"{folder}: holds no annotated film that can be used")
+    return list(annotated.samples)
+
+
+def select_part(
+    samples: Sequence[Sample], split: Path | None, part: Literal["train", "val", "test"] | None
+) -> list[Sample]:
+    """The samples of one part of a split; all where neither is given.
+
+    Raises:
+        UsageError: only one of the two is given, or the part has no film.
+    """
+    if split is None and part is None:
+        return list(samples)
+    if split is None or part is None:
+        raise UsageError("--split and --part: only one was given; need both, or neither")
+    from spondyl.data.splitting import read_split
+
+    chosen = read_split(split).select(samples, part)
+    if not chosen:
+        raise UsageError(f"{split}: part {part!r} has no film")
+    return chosen
+
+
+def name_films(paths: Sequence[Path]) -> Mapping[Path, str]:
+    """A key for each film: its name without suffix, or its whole path where that is not unique.
+
+    Raises:
+        UsageError: a path does not exist.
+    """
+    for path in paths:
+        if not path.exists():
+            raise UsageError(f"{path}: no such film or folder")
+    counts = Counter(path.stem for path in paths)
+    return {path: path.stem if counts[path.stem] == 1 else path.as_posix() for path in paths}
+
+
+def parse_anchor(text: str | None) -> tuple[str, int] | None:
+    """``L5=3`` as a level and a place from the top.
+
+    Raises:
+        UsageError: it is not of that form.
+    """
+    if text is None:
+        return None
+    level, _, place = text.partition("=")
+    if not (level and place.isdecimal()):
+        raise UsageError(f"--anchor {text}: need LEVEL=PLACE, such as L5=3 (third from the top)")
+    return level.upper(), int(place)

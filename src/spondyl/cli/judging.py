@@ -1,0 +1,140 @@
+"""Which commands judge predictions and trainings?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from spondyl.cli.arguments import Format, OutFolder, Part, Seed, SplitFile
+from spondyl.errors import AnnotationError, UsageError
+
+if TYPE_CHECKING:
+    from spondyl.data.sample import AnnotationSet, Sample
+    from spondyl.judging.evaluation import Evaluation
+    from spondyl.judging.statistics import Estimate
+
+
+def evaluate(
+    predictions: Annotated[Path, typer.Argument(help="Predictions file.")],
+    data: Annotated[Path, typer.Argument(help="Folder of annotated films.")],
+    *,
+    out: OutFolder,
+    format: Format = None,
+    split: SplitFile = None,
+    part: Part = None,
+    overlays: Annotated[
+        int, typer.Option(min=0, help="Number of worst films to draw, over their annotation.")
+    ] = 0,
+    seed: Seed = 0,
+) -> None:
+    """Judge predictions against annotations.
+
+    Prints the three protocols side by side; writes a page, figures, CSV and JSON.
+    """
+    from spondyl.cli.inputs import read_samples, select_part
+    from spondyl.judging.evaluate import evaluate as judge
+    from spondyl.judging.report import write_evaluation
+    from spondyl.recipe import EvaluationRecipe
+
+    predicted = _read_predictions(predictions)
+    annotated = select_part(read_samples(data, format=format, skip_bad=True), split, part)
+    judged = judge(
+        predicted.samples,
+        annotated,
+        thresholds=EvaluationRecipe().sdr_thresholds,
+        seed=seed,
+        made_by=predicted.made_by,
+        ordinal_anchor="bottom" if predicted.made_by.get("anchor") == "bottom" else "top",
+    )
+    write_evaluation(judged, out)
+    _print_table(judged)
+    if overlays:
+        _draw_worst(judged.worst[:overlays], predicted.samples, annotated, out / "overlays")
+
+
+def history(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of runs.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="SVG file to write.")],
+) -> None:
+    """Draw the losses and radial errors of trainings.
+
+    Prints the file.
+    """
+    from spondyl.atomic import write_text
+    from spondyl.judging.report import history_figure
+
+    write_text(out, history_figure({run.name: _history(run) for run in runs}))
+    print(out)
+
+
+def _read_predictions(path: Path) -> AnnotationSet:
+    from spondyl.cli.console import say
+    from spondyl.data.coco import read_coco
+
+    predicted = read_coco(path)
+    for problem in predicted.problems:
+        say(str(problem))
+    if not predicted.samples:
+        raise AnnotationError(f"{path}: holds no predicted film")
+    return predicted
+
+
+def _history(run: Path) -> list[dict[str, float | None]]:
+    import json
+
+    path = run / "history.json"
+    try:
+        rows = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path}: cannot be read; need the folder of a training run") from error
+    return [dict(row) for row in rows]
+
+
+def _draw_worst(
+    keys: Sequence[str], predicted: Sequence[Sample], annotated: Sequence[Sample], folder: Path
+) -> None:
+    from spondyl.cli.batch import Batch
+
+    found = {sample.key: sample for sample in predicted}
+    known = {sample.key: sample for sample in annotated}
+    pairs = [
+        (replace(known[k], landmarks=found[k].landmarks), known[k]) for k in keys if k in found
+    ]
+    batch = Batch(len(pairs))
+    batch.draw(pairs, folder)
+    batch.finish()
+
+
+def _print_table(judged: Evaluation) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    first, last = f"{judged.thresholds[0]:g}", f"{judged.thresholds[-1]:g}"
+    columns = {
+        "MRE px": "mre_px",
+        "at 512": "mre_512",
+        "% diagonal": "mre_diagonal",
+        "% height": "mre_height",
+        "mm": "mre_mm",
+        f"SDR@{first} %": f"sdr@{first}",
+        f"SDR@{last} %": f"sdr@{last}",
+    }
+    table = Table("protocol", "found", *columns, title=f"{judged.films} films")
+    for score in judged.protocols:
+        cells = [_shown(score.metrics[key]) for key in columns.values()]
+        table.add_row(score.protocol, f"{score.found} / {score.corners}", *cells)
+    console = Console(soft_wrap=True)
+    console.print(table)
+    detection, naming = judged.detection, judged.naming
+    print(
+        f"vertebrae: recall {_shown(detection.recall)} %, precision {_shown(detection.precision)} %"
+        f" of {detection.vertebrae}; named right {_shown(naming.share)} % of {naming.vertebrae}"
+    )
+
+
+def _shown(estimate: Estimate) -> str:
+    return "-" if estimate.value is None else f"{estimate.value:.2f}"

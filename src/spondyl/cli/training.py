@@ -1,0 +1,112 @@
+"""Which commands make films and networks?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from spondyl.cli.arguments import Device, Format, OutFolder, Seed, SplitFile
+from spondyl.errors import UsageError
+
+if TYPE_CHECKING:
+    from spondyl.recipe import Recipe
+
+
+def phantom(
+    out: Annotated[Path, typer.Argument(help="Folder to write, new or empty.")],
+    films: Annotated[int, typer.Option(min=1, help="Number of films.")] = 300,
+    seed: Seed = 0,
+    long_side: Annotated[int, typer.Option(min=64, help="Longer side of a film, px.")] = 1024,
+    habits: Annotated[
+        bool,
+        typer.Option(
+            "--habits",
+            help="Annotate in two formats with their own corner orders, some disordered.",
+        ),
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Write into a folder in use.")] = False,
+) -> None:
+    """Make procedural radiographs with exact corners.
+
+    Lateral lumbar films as PNG, and their corners, levels and facing; prints the folder.
+    """
+    from spondyl.cli.console import progress
+    from spondyl.data.phantom import write_phantoms
+
+    if not force and out.is_dir() and any(out.iterdir()):
+        raise UsageError(f"{out}: is not empty; need a new folder, or --force")
+    with progress("drawing", films) as done:
+        write_phantoms(
+            out, films=films, seed=seed, long_side=long_side, habits=habits, progress=done
+        )
+    print(out)
+
+
+def train(
+    data: Annotated[Path, typer.Argument(help="Folder of annotated films.")],
+    recipe: Annotated[
+        str, typer.Option(help="Recipe file, or the name of one that comes along, such as demo.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")],
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change one setting; repeatable."),
+    ] = None,
+    format: Format = None,
+    split: SplitFile = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="Weights to start from.", show_default=False)
+    ] = None,
+    device: Device = "auto",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in OUT.")] = False,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Seed, instead of the recipe's.", show_default=False)
+    ] = None,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Train without what cannot be used.")
+    ] = False,
+) -> None:
+    """Train a network on annotated films.
+
+    Prints the checkpoint with the best radial error. The folder of the run also holds the recipe,
+    the split, the history and what a resume needs.
+    """
+    from spondyl.cli.inputs import read_samples
+    from spondyl.data.splitting import read_split
+
+    chosen = _recipe(recipe, settings or [], weights=weights, seed=seed)
+    samples = read_samples(data, format=format, skip_bad=skip_bad)
+    parts = read_split(split) if split else None
+    from spondyl.learning.train import fit  # after all that can be refused without torch
+
+    result = fit(samples, chosen, out, split=parts, device=device, resume=resume)
+    print(result.best_mre)
+
+
+def demo(
+    out: OutFolder = Path("spondyl-demo"),
+    seed: Seed = 0,
+    films: Annotated[int, typer.Option(min=20, help="Number of phantoms to train on.")] = 240,
+) -> None:
+    """Show the whole way on phantoms, in minutes.
+
+    The same films through two encodings; prints the page to open.
+    """
+    from spondyl.demo import run_demo
+
+    print(run_demo(out, seed=seed, films=films))
+
+
+def _recipe(name: str, settings: list[str], *, weights: Path | None, seed: int | None) -> Recipe:
+    """The recipe that a user asked for: a file or a name, then what was said beside it."""
+    from spondyl.recipe import override, read_recipe, shipped_recipe
+
+    is_file = Path(name).suffix in (".yaml", ".yml") or Path(name).is_file()
+    recipe = override(read_recipe(Path(name) if is_file else shipped_recipe(name)), settings)
+    if weights is not None:
+        recipe = recipe.model_copy(
+            update={"model": recipe.model.model_copy(update={"weights": weights})}
+        )
+    return recipe if seed is None else recipe.model_copy(update={"seed": seed})
