@@ -3,10 +3,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from spondyl.data.phantom_framing import CROPPED, PROBABILITIES, WHOLE
 from spondyl.data.phantom_spine import (
-    CROPPED,
-    PROBABILITIES,
-    WHOLE,
     measured_slip,
     measured_wedge,
     sample_column,

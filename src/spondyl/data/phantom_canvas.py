@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFilter
 
 Pixels = Float32[np.ndarray, "height width"]
 Points = Float64[np.ndarray, "n 2"]
+Point = Float64[np.ndarray, " 2"]
 
 _APEX = 1 - math.sqrt(0.5)  # a rounded corner lies this share of its radius inside the sharp one
 
@@ -75,7 +76,7 @@ class Body:
         return found[0], found[1], found[2], found[3]
 
     def _side(
-        self, box: Box, start: Points, end: Points, hollow: float
+        self, box: Box, start: Point, end: Point, hollow: float
     ) -> Float32[np.ndarray, "h w"]:
         x, y = box.grid()
         length = math.dist(start, end)
@@ -156,13 +157,13 @@ def cloud(
     return total / math.sqrt(sum(0.36**octave for octave in range(octaves)))
 
 
-def enlarged(pixels: Pixels, shape: tuple[int, int]) -> Pixels:
+def enlarged(pixels: Pixels, shape: tuple[int, int]) -> Float32[np.ndarray, "rows columns"]:
     """The same picture at another size."""
     image = Image.fromarray(np.ascontiguousarray(pixels, dtype=np.float32))
     return np.asarray(image.resize((shape[1], shape[0]), Image.Resampling.BICUBIC))
 
 
-def curve(points: Points, count: int = 24) -> Points:
+def curve(points: Points, count: int = 24) -> Float64[np.ndarray, "m 2"]:
     """A smooth curve through the points (Catmull-Rom), ``count`` points a stretch."""
     padded = np.concatenate([[2 * points[0] - points[1]], points, [2 * points[-1] - points[-2]]])
     t = np.linspace(0, 1, count, endpoint=False)[:, None]

@@ -26,6 +26,7 @@ from spondyl.data.phantom_bones import (
 from spondyl.data.phantom_canvas import (
     Body,
     Pixels,
+    Point,
     Points,
     cloud,
     curve,
@@ -41,6 +42,9 @@ _BACK: Final = ((-420, 95), (-300, 95), (-200, 85), (-110, 68), (-40, 74), (20, 
 _THICKNESS: Final = ((-420, 0.80), (-280, 0.86), (-200, 0.84), (-110, 0.74), (-50, 0.82),
                      (20, 1.06), (100, 1.26), (160, 1.22), (300, 0.9))  # fmt: skip
 _WORDS: Final = ("L", "R", "LT.", "RT.", "LT", "RT", "L LAT", "STANDING")
+
+
+Values = Float64[np.ndarray, " n"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -187,24 +191,24 @@ def _halved(scene: Scene) -> Scene:
                  scene.thoracic)  # fmt: skip
 
 
-def _profile(scene: Scene, y: Points, table: tuple[tuple[float, float], ...]) -> Points:
+def _profile(scene: Scene, y: Values, table: tuple[tuple[float, float], ...]) -> Values:
     """A table over mm below the sacral plate, smoothed along the rows."""
     at, value = np.array(table, dtype=np.float64).T
     sacrum = scene.corners[0, :2].mean(axis=0)
     return np.interp((y - sacrum[1]) / scene.mm, _smooth_grid(at), _smooth_values(at, value))
 
 
-def _smooth_grid(at: Points) -> Points:
+def _smooth_grid(at: Values) -> Float64[np.ndarray, " m"]:
     return np.linspace(at[0], at[-1], 120)
 
 
-def _smooth_values(at: Points, value: Points) -> Points:
+def _smooth_values(at: Values, value: Values) -> Float64[np.ndarray, " m"]:
     fine = np.interp(_smooth_grid(at), at, value)
     kernel = np.hanning(15) / np.hanning(15).sum()
     return np.convolve(np.pad(fine, 7, mode="edge"), kernel, mode="valid")
 
 
-def _skin(rng: np.random.Generator, scene: Scene, y: Points) -> tuple[Points, Points]:
+def _skin(rng: np.random.Generator, scene: Scene, y: Values) -> tuple[Values, Values]:
     """Columns of the skin behind and in front, px, for every row."""
     k = range(len(scene.corners) - 1, -1, -1)
     wall_y = scene.corners[list(k)][:, 1::2, 1].mean(axis=1)
@@ -217,7 +221,7 @@ def _skin(rng: np.random.Generator, scene: Scene, y: Points) -> tuple[Points, Po
     return back, back - depth * scene.mm
 
 
-def _lay_lungs(rng: np.random.Generator, scene: Scene, tissue: Pixels, back: Points) -> None:
+def _lay_lungs(rng: np.random.Generator, scene: Scene, tissue: Pixels, back: Values) -> None:
     """Takes the two lungs out, each above its own dome of the diaphragm."""
     level, mm = scene.corners[scene.thoracic + 1].mean(axis=0), scene.mm
     top = min(-60.0 * mm, level[1] - 150 * mm)
@@ -308,7 +312,7 @@ def lay_marker(rng: np.random.Generator, film: Pixels, keep_free: Points) -> Non
             return
 
 
-def _is_free(points: Points, middle: Points, reach: float) -> bool:
+def _is_free(points: Points, middle: Point, reach: float) -> bool:
     return bool((np.linalg.norm(points - middle, axis=1) > reach).all())
 
 

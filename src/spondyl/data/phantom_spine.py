@@ -1,55 +1,26 @@
-"""Which spine does a phantom show: how many vertebrae, where, how tilted, and what is wrong.
+"""Which spine does a phantom show: how it bends, the sizes of its vertebrae, what is wrong.
 
-The figures are those of the labels of Karla Reyes, "Spondylolisthesis Vertebral Landmark",
-Mendeley Data v1, doi 10.17632/5jdfdgp762.1, CC BY 4.0 (698 lateral lumbar films, 4,600 vertebrae).
-Its films were stretched to a square: the figures are fractions of the width and of the height, and
-angles of that square; a phantom is un-stretched to its own true aspect.
+The angles and their correlations are those of the labels of Karla Reyes, "Spondylolisthesis
+Vertebral Landmark", Mendeley Data v1, doi 10.17632/5jdfdgp762.1, CC BY 4.0. Its films were
+stretched to a square; a phantom is un-stretched to its own true aspect.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Final
 
 import numpy as np
 from jaxtyping import Bool, Float64
 
-PROBABILITIES: Final = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
-"""Where the quantiles of the tables below stand."""
+from spondyl.data.phantom_framing import SPACING_RATIO, Framing, sample_framing
 
 VERTEBRAE: Final = 17
 """How many vertebrae a column has, S1 counted and the rest above it."""
 
-_SEGMENT_MEAN: Final = (
-    40.9,
-    10.6,
-    -6.2,
-    -16.1,
-    -18.4,
-    -15.7,
-    -11.4,
-    -6.8,
-    -0.5,
-    6.0,
-    9.0,
-    10.0,
-)
-_SEGMENT_SD: Final = (
-    13.8,
-    14.9,
-    12.6,
-    11.4,
-    11.3,
-    12.0,
-    11.3,
-    10.2,
-    10.6,
-    9.0,
-    8.0,
-    8.0,
-)
+_SEGMENT_MEAN: Final = (40.9, 10.6, -6.2, -16.1, -18.4, -15.7, -11.4, -6.8, -0.5, 6.0, 9.0, 10.0)
+_SEGMENT_SD: Final = (13.8, 14.9, 12.6, 11.4, 11.3, 12.0, 11.3, 10.2, 10.6, 9.0, 8.0, 8.0)
 _SEGMENT_CORRELATION: Final = (
     (1.0, 0.63, 0.41, 0.03, -0.26),
     (0.63, 1.0, 0.75, 0.38, 0.01),
@@ -58,95 +29,7 @@ _SEGMENT_CORRELATION: Final = (
     (-0.26, 0.01, 0.46, 0.84, 1.0),
 )
 _NEIGHBOUR_CORRELATION: Final = 0.85  # further up: 0.93, 0.83, 0.84, then too few films
-_SPACING_RATIO: Final = (
-    1.11,
-    1.0,
-    1.0,
-    1.0,
-    0.98,
-    0.91,
-    0.85,
-    0.80,
-    0.77,
-    0.73,
-    0.71,
-    0.69,
-)
-_DEPTH_RATIO: Final = (
-    1.10,
-    1.03,
-    1.0,
-    0.99,
-    0.97,
-    0.94,
-    0.91,
-    0.88,
-    0.86,
-    0.83,
-    0.80,
-    0.77,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Population:
-    """How the spine lies in one kind of film; quantiles at ``PROBABILITIES``.
-
-    ``counts`` is how many films have so many labelled vertebrae; ``y_last`` and ``x_last`` place
-    the centre of the last labelled one, ``spacing`` is the median distance of centres, all as
-    fractions of the stretched frame. ``spacing_on_count`` and ``y_on_count`` are correlations.
-    """
-
-    counts: dict[int, int]
-    y_last: tuple[float, ...]
-    x_last: tuple[float, ...]
-    spacing: tuple[float, ...]
-    spacing_on_count: float
-    y_on_count: float
-
-
-WHOLE: Final = Population(
-    counts={4: 1, 5: 35, 6: 148, 7: 176, 8: 102, 9: 25, 10: 11, 11: 3},
-    y_last=(0.5219, 0.5715, 0.6238, 0.6590, 0.6980, 0.7523, 0.7871),
-    x_last=(0.3594, 0.4164, 0.5023, 0.5578, 0.6051, 0.6664, 0.7172),
-    spacing=(0.0778, 0.0827, 0.0920, 0.0980, 0.1040, 0.1155, 0.1274),
-    spacing_on_count=-0.52,
-    y_on_count=0.39,
-)
-"""Films as they were taken (the 501 of BUU-LSPINE)."""
-
-CROPPED: Final = Population(
-    counts={3: 21, 4: 34, 5: 37, 6: 49, 7: 28, 8: 13, 9: 12, 10: 2, 11: 1},
-    y_last=(0.493, 0.594, 0.679, 0.752, 0.802, 0.853, 0.889),
-    x_last=(0.232, 0.339, 0.448, 0.508, 0.571, 0.660, 0.704),
-    spacing=(0.077, 0.082, 0.109, 0.154, 0.199, 0.281, 0.336),
-    spacing_on_count=-0.82,
-    y_on_count=0.10,
-)
-"""Films cut down to the spine (the 197 others)."""
-
-_CROPPED_WITHOUT_SACRUM: Final = 0.36  # of the cropped films: one film in ten
-_ASPECT: Final = (0.50, 0.51, 0.58, 0.66, 0.78, 0.83, 0.85)
-_LUMBAR_DEPTH_MM: Final = (30.5, 31.5, 33.5, 35.0, 36.5, 38.5, 39.5)
-
-
-@dataclass(frozen=True, slots=True)
-class Framing:
-    """Where the labelled part of a spine lies in its film.
-
-    ``lowest`` counts up from S1 (0) to the last labelled vertebra, ``count`` is how many are
-    labelled. ``x_last``, ``y_last`` and ``spacing`` are fractions of the width and the height;
-    ``aspect`` is the film's width / height, ``depth_mm`` a lumbar endplate's length.
-    """
-
-    cropped: bool
-    count: int
-    lowest: int
-    x_last: float
-    y_last: float
-    spacing: float
-    aspect: float
-    depth_mm: float
+_DEPTH_RATIO: Final = (1.10, 1.03, 1.0, 0.99, 0.97, 0.94, 0.91, 0.88, 0.86, 0.83, 0.80, 0.77)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -186,23 +69,6 @@ def sample_column(rng: np.random.Generator) -> Column:
     corners = _stack(_segments(rng, framing), _sizes(rng, framing), ailments)
     corners = _placed(corners, framing)
     return Column(framing, ailments, _level_names(rng), corners)
-
-
-def sample_framing(rng: np.random.Generator) -> Framing:
-    """Draws where the spine lies, such that the labelled vertebrae fit into the film."""
-    cropped = rng.random() < 197 / 698
-    population = CROPPED if cropped else WHOLE
-    lowest = int(rng.choice([1, 2, 3])) if rng.random() < _CROPPED_WITHOUT_SACRUM * cropped else 0
-    rank = rng.random()
-    count = _count(population, rank)
-    y_last, spacing = _height_and_spacing(rng, population, NormalDist().inv_cdf(rank), count)
-    if lowest:  # the next one's centre is below the film
-        spacing = min(spacing, 0.86 / (count - 0.5))
-        y_last = 1 - rng.uniform(0.45, 0.85) * spacing
-    x_last = _quantile(rng.random(), population.x_last)
-    aspect = _quantile(rng.random(), _ASPECT)
-    depth_mm = _quantile(rng.random(), _LUMBAR_DEPTH_MM)
-    return Framing(cropped, count, lowest, x_last, y_last, spacing, aspect, depth_mm)
 
 
 def sample_ailments(rng: np.random.Generator, framing: Framing) -> Ailments:
@@ -262,37 +128,6 @@ def _break(rng: np.random.Generator, ailments: Ailments, last: int, first: int) 
         ailments.fractured[body] = kind != "wedge"
 
 
-def _quantile(rank: float, table: tuple[float, ...]) -> float:
-    return float(np.interp(rank, PROBABILITIES, table))
-
-
-def _count(population: Population, rank: float) -> int:
-    cumulative = np.cumsum(list(population.counts.values()))
-    index = int(np.searchsorted(cumulative, rank * cumulative[-1], side="right"))
-    return list(population.counts)[min(index, len(population.counts) - 1)]
-
-
-def _height_and_spacing(
-    rng: np.random.Generator, population: Population, score: float, count: int
-) -> tuple[float, float]:
-    """Draws ``y_last`` and the spacing given the count, until the first label is in the film."""
-    reach = float(np.cumsum(_SPACING_RATIO)[count - 2]) * 0.94
-    y_last = spacing = 1.0
-    for _ in range(60):
-        y_last = _correlated(rng, population.y_last, score, population.y_on_count)
-        spacing = _correlated(rng, population.spacing, score, population.spacing_on_count)
-        if y_last - reach * spacing > 0.035:
-            return y_last, spacing
-    return y_last, (y_last - 0.035) / reach
-
-
-def _correlated(
-    rng: np.random.Generator, table: tuple[float, ...], score: float, correlation: float
-) -> float:
-    own = correlation * score + math.sqrt(1 - correlation**2) * rng.standard_normal()
-    return _quantile(NormalDist().cdf(own), table)
-
-
 def _level_names(rng: np.random.Generator) -> tuple[str, ...]:
     """Names from S1 upward; one spine in 25 has six lumbar vertebrae, one in 25 four."""
     lumbar = rng.choice([4, 5, 6], p=[0.04, 0.92, 0.04])
@@ -316,7 +151,7 @@ def _segments(rng: np.random.Generator, framing: Framing) -> Float64[np.ndarray,
     scores = np.clip(scores, -2.6, 2.6)
     angles = np.deg2rad(_extended(_SEGMENT_MEAN) + _extended(_SEGMENT_SD) * scores)
     angles[0] = max(angles[0], 0.12)
-    lengths = framing.spacing * _extended(_SPACING_RATIO)
+    lengths = framing.spacing * _extended(SPACING_RATIO)
     return lengths[:, None] * np.stack([np.sin(angles) * framing.aspect, np.cos(angles)], axis=1)
 
 
