@@ -36,7 +36,7 @@ def whole_film(rng: np.random.Generator, *, noise: float) -> tuple[Detections, L
     return shuffled(candidates), Landmarks(corners, levels=levels)
 
 
-@pytest.mark.parametrize("overstated", [0.5, 1.0, 3.0])
+@pytest.mark.parametrize("overstated", [0.5, 3.0])
 def test_a_known_temperature_is_found_again(overstated):
     rng = np.random.default_rng(0)
     pairs = [lone_vertebra(rng, overstated) for _ in range(150)]

@@ -66,20 +66,17 @@ def distinct(detections: Detections) -> Int[np.ndarray, " k"]:
     Duplicates have centres within a third of a vertebra's height, or quadrilaterals that overlap
     by more than 0.4 (intersection over union). Candidates without a corner are left out.
     """
-    centres = corner_mean(detections.corners)
-    heights, _ = _sizes(detections.corners)
+    corners = detections.corners
+    centres = corner_mean(corners)
+    heights, widths = _sizes(corners)
     kept: list[int] = []
     for i in np.argsort(-detections.score, kind="stable"):
-        if np.isnan(centres[i]).any():
-            continue
         distances = np.linalg.norm(centres[kept] - centres[i], axis=-1)
-        reach = (heights[kept] + heights[i]) / 2
-        if (distances < _SAME_CENTRE * reach).any():
-            continue
-        near = [kept[k] for k in np.flatnonzero(distances < 2 * reach)]
-        if not any(
-            overlap(detections.corners[i], detections.corners[k]) > _SAME_AREA for k in near
-        ):
+        height, width = (heights[kept] + heights[i]) / 2, (widths[kept] + widths[i]) / 2
+        same = distances < _SAME_CENTRE * height
+        for k in np.flatnonzero(distances < (height + width) / 2):  # farther ones share too little
+            same[k] |= overlap(corners[i], corners[kept[k]]) > _SAME_AREA
+        if np.isfinite(centres[i]).all() and not same.any():
             kept.append(int(i))
     return np.array(kept, dtype=np.int64)
 
@@ -102,7 +99,8 @@ def _outline(corners: Float64[np.ndarray, "4 2"]) -> Float64[np.ndarray, "4 2"]:
 
 def _area(polygon: Float64[np.ndarray, "n 2"]) -> float:
     x, y = polygon.T
-    return 0.5 * abs(float(x @ np.roll(y, -1) - y @ np.roll(x, -1)))
+    before = np.arange(len(polygon)) - 1
+    return 0.5 * abs(float(x[before] @ y - y[before] @ x))
 
 
 def _clipped(
