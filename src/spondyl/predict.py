@@ -112,11 +112,13 @@ def predict_films(
     *,
     anchor: Anchor | None = None,
     on_done: Callable[[Path], object] = lambda path: None,
+    read: Callable[[Path], Radiograph] = read_radiograph,
 ) -> tuple[list[FoundFilm], list[Refused]]:
     """The landmarks of many films, and why the others have none; a bad film stops nothing.
 
     ``on_done`` is called once for each path, when its film is predicted or refused. A film that
-    the ``anchor`` cannot fit is refused.
+    the ``anchor`` cannot fit is refused. ``read`` reads a film, where an annotation knows more of
+    it than its file.
     """
     found: list[FoundFilm] = []
     reading = _Reading(paths, on_done)
