@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,11 +15,13 @@ from spondyl.data.sample import Sample
 from spondyl.errors import FilmError
 from spondyl.film.radiograph import Radiograph
 from spondyl.film.reading import read_radiograph
+from spondyl.judging.report import to_csv
 from spondyl.predict import FoundFilm, Predictor, predict_films
 from spondyl.spine.chain import Anchor, level_note
 from spondyl.spine.drawing import draw_overlay
 
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+Pair = tuple[Sample, Sample | None]
+"""What is drawn on a film, and the annotation that it is drawn over."""
 
 
 @dataclass
@@ -36,15 +36,17 @@ class Batch:
         say(line)
         self.failed += 1
 
-    def draw(self, pairs: Sequence[tuple[Sample, Sample | None]], folder: Path) -> None:
-        """Writes an overlay for each film, over the annotation where there is one."""
+    def draw(self, pairs: Sequence[Pair], folder: Path) -> list[tuple[str, Path]]:
+        """Writes an overlay for each film, and returns the captions and pictures."""
+        drawn: list[tuple[str, Path]] = []
         with progress("drawing", len(pairs)) as done:
             for number, (sample, reference) in enumerate(pairs, start=1):
                 try:
-                    _draw(sample, reference, folder)
+                    drawn.append((sample.key, _draw(sample, reference, folder)))
                 except FilmError as error:
                     self.refuse(str(error))
                 done(number)
+        return drawn
 
     def finish(self) -> None:
         """Sums up.
@@ -93,7 +95,7 @@ def write_predictions(samples: Sequence[Sample], out: Path, *, made_by: Mapping[
     """Writes ``predictions.json`` and ``summary.csv``; returns the former."""
     path = out / "predictions.json"
     write_coco(path, samples, made_by=made_by)
-    write_text(out / "summary.csv", _summary(samples))
+    write_text(out / "summary.csv", to_csv([_row(sample) for sample in samples]))
     return path
 
 
@@ -118,26 +120,21 @@ def _predicted(film: FoundFilm, known: str | Sample) -> Sample:
     )
 
 
-def _draw(sample: Sample, reference: Sample | None, folder: Path) -> None:
+def _draw(sample: Sample, reference: Sample | None, folder: Path) -> Path:
     under = reference.landmarks if reference else None
     picture = draw_overlay(sample.radiograph(), sample.landmarks, reference=under)
-    name = sample.key.strip("/").replace("/", "_")
-    write_with(folder / f"{name}.png", lambda path: picture.save(path, format="PNG"))
+    path = folder / f"{sample.key.strip('/').replace('/', '_')}.png"
+    write_with(path, lambda temporary: picture.save(temporary, format="PNG"))
+    return path
 
 
-def _summary(samples: Sequence[Sample]) -> str:
-    """One line a film; ``?`` stands for a vertebra without a name."""
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["film", "vertebrae", "levels", "facing", "note"])
-    for sample in samples:
-        found = sample.landmarks
-        levels = " ".join(name or "?" for name in found.names)
-        note = level_note(found) or "no vertebra found"
-        rows.writerow([_cell(sample.key), len(found), levels, found.facing or "", note])
-    return text.getvalue()
-
-
-def _cell(text: str) -> str:
-    """Text that a spreadsheet does not take for a formula."""
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
+def _row(sample: Sample) -> dict[str, object]:
+    """One film of the summary; ``?`` stands for a vertebra without a name."""
+    found = sample.landmarks
+    return {
+        "film": sample.key,
+        "vertebrae": len(found),
+        "levels": " ".join(name or "?" for name in found.names),
+        "facing": found.facing,
+        "note": level_note(found) or "no vertebra found",
+    }

@@ -11,6 +11,7 @@ from spondyl.cli.arguments import Device, Format, OutFolder, Part, SplitFile
 from spondyl.errors import UsageError
 
 if TYPE_CHECKING:
+    from spondyl.cli.batch import Pair
     from spondyl.data.sample import Sample
 
 Predictions = Annotated[
@@ -105,9 +106,7 @@ def _wanted(
     return {sample.path: sample for sample in select_part(samples, split, part)}
 
 
-def _pairs(
-    films: Path, predictions: Path | None, format: str | None
-) -> list[tuple[Sample, Sample | None]]:
+def _pairs(films: Path, predictions: Path | None, format: str | None) -> list[Pair]:
     """What to draw on each film, and what to draw it over."""
     from spondyl.cli.inputs import read_samples
     from spondyl.data.coco import read_coco

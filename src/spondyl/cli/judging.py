@@ -13,6 +13,7 @@ from spondyl.cli.arguments import Format, OutFolder, Part, Seed, SplitFile
 from spondyl.errors import AnnotationError, UsageError
 
 if TYPE_CHECKING:
+    from spondyl.cli.batch import Pair
     from spondyl.data.sample import AnnotationSet, Sample
     from spondyl.judging.evaluation import Evaluation
     from spondyl.judging.statistics import Estimate
@@ -35,6 +36,7 @@ def evaluate(
 
     Prints the three protocols side by side; writes a page, figures, CSV and JSON.
     """
+    from spondyl.cli.batch import Batch
     from spondyl.cli.inputs import read_samples, select_part
     from spondyl.judging.evaluate import evaluate as judge
     from spondyl.judging.report import write_evaluation
@@ -50,24 +52,25 @@ def evaluate(
         made_by=predicted.made_by,
         ordinal_anchor="bottom" if predicted.made_by.get("anchor") == "bottom" else "top",
     )
-    write_evaluation(judged, out)
+    batch = Batch(overlays)
+    pairs = _pairs(judged.worst[:overlays], predicted.samples, annotated)
+    write_evaluation(judged, out, overlays=batch.draw(pairs, out / "overlays"))
     _print_table(judged)
-    if overlays:
-        _draw_worst(judged.worst[:overlays], predicted.samples, annotated, out / "overlays")
+    batch.finish()
 
 
 def history(
-    runs: Annotated[list[Path], typer.Argument(help="Folders of runs.")],
+    run: Annotated[Path, typer.Argument(help="Folder of the run.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="SVG file to write.")],
 ) -> None:
-    """Draw the losses and radial errors of trainings.
+    """Draw the losses and radial errors of a training.
 
     Prints the file.
     """
     from spondyl.atomic import write_text
     from spondyl.judging.report import history_figure
 
-    write_text(out, history_figure({run.name: _history(run) for run in runs}))
+    write_text(out, history_figure(_history(run)))
     print(out)
 
 
@@ -94,19 +97,18 @@ def _history(run: Path) -> list[dict[str, float | None]]:
     return [dict(row) for row in rows]
 
 
-def _draw_worst(
-    keys: Sequence[str], predicted: Sequence[Sample], annotated: Sequence[Sample], folder: Path
-) -> None:
-    from spondyl.cli.batch import Batch
+def _pairs(
+    keys: Sequence[str], predicted: Sequence[Sample], annotated: Sequence[Sample]
+) -> list[Pair]:
+    """The predictions of some films, each over its annotation; a missed film shows that alone."""
+    import numpy as np
 
-    found = {sample.key: sample for sample in predicted}
+    from spondyl.spine.landmarks import Landmarks
+
+    found = {sample.key: sample.landmarks for sample in predicted}
     known = {sample.key: sample for sample in annotated}
-    pairs = [
-        (replace(known[k], landmarks=found[k].landmarks), known[k]) for k in keys if k in found
-    ]
-    batch = Batch(len(pairs))
-    batch.draw(pairs, folder)
-    batch.finish()
+    nothing = Landmarks(np.zeros((0, 4, 2)))
+    return [(replace(known[k], landmarks=found.get(k, nothing)), known[k]) for k in keys]
 
 
 def _print_table(judged: Evaluation) -> None:
