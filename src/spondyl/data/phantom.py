@@ -143,9 +143,9 @@ def _exposed_field(
         upper, lower = corners[first + 1, :, 1].mean(), corners[first, :, 1].min()
         top = float(rng.uniform(upper + 0.15 * (lower - upper), lower))
     spare = labelled[..., 0].min() - 0.6 * depth, labelled[..., 0].max() + 0.9 * depth
-    if rng.random() < 0.3 and spare[0] > 0:
+    if rng.random() < 0.2 and spare[0] > 0:
         left = float(rng.uniform(0, spare[0]))
-    if rng.random() < 0.2 and spare[1] < right:
+    if rng.random() < 0.15 and spare[1] < right:
         right = float(rng.uniform(spare[1], right))
     lowest_corner = max(float(labelled[..., 1].max()) + 2, 0.9 * height)
     if rng.random() < 0.1 and lowest_corner < bottom:

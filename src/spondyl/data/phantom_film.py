@@ -160,8 +160,7 @@ def _soft_tissue(rng: np.random.Generator, scene: Scene) -> Pixels:
     place = (2 * x - back[:, None] - front[:, None]) / (back - front)[:, None]
     bulge = np.clip(1 - np.abs(place) ** rng.uniform(1.8, 3.2), 0, None) ** rng.uniform(0.5, 1.0)
     tissue = (0.62 * thickness[:, None] * bulge).astype(np.float32)
-    inside = np.clip(tissue / 0.3, 0, 1)
-    tissue += inside * rng.uniform(0.008, 0.02) * cloud(rng, half.shape, 30 * half.mm, 4)
+    tissue *= 1 + rng.uniform(0.01, 0.035) * cloud(rng, half.shape, 30 * half.mm, 4)
     _lay_organs(rng, half, tissue)
     _lay_lungs(rng, half, tissue, back)
     _lay_gas(rng, half, tissue)
@@ -230,10 +229,11 @@ def _lay_lungs(rng: np.random.Generator, scene: Scene, tissue: Pixels, back: Val
         low = level[1] + rng.normal(0, 24) * mm
         x = level[0] + np.array([42, 20, -15, -60, -120, -200]) * mm
         y = low + (np.array([22, 0, -22, -42, -55, -60]) + rng.normal(0, 5, 6)) * mm
+        inner = back - rng.uniform(22, 34) * mm
+        x[0] = max(float(np.interp(y[0], rows, inner)), x[1] + 8 * mm)
         dome = curve(np.stack([x, y], axis=1), 8)
-        wall_y = np.linspace(top, dome[0, 1] - 8 * mm, 12)
-        wall_x = np.interp(wall_y, rows, back) - rng.uniform(22, 34) * mm
-        wall = np.stack([np.maximum(wall_x, dome[0, 0] + 4 * mm), wall_y], axis=1)
+        wall_y = np.linspace(top, y[0], 16)[:-1]
+        wall = np.stack([np.maximum(np.interp(wall_y, rows, inner), x[1]), wall_y], axis=1)
         lung = np.concatenate([dome, [[dome[-1, 0], top]], wall])
         lay_polygon(tissue, lung, -rng.uniform(0.06, 0.17), rng.uniform(0.8, 2.0) * mm)
 
@@ -283,10 +283,10 @@ def _collimate(rng: np.random.Generator, scene: Scene, film: Pixels) -> None:
     left, top, right, bottom = scene.window
     x = np.arange(scene.width, dtype=np.float32)
     y = np.arange(scene.height, dtype=np.float32)
-    soft = rng.uniform(0.5, 3.0) * scene.mm
+    soft = rng.uniform(0.5, 2.0) * scene.mm
     across = np.clip((x - left) / soft + 0.5, 0, 1) * np.clip((right - x) / soft + 0.5, 0, 1)
     down = np.clip((y - top) / soft + 0.5, 0, 1) * np.clip((bottom - y) / soft + 0.5, 0, 1)
-    edge = rng.uniform(0, 0.06)
+    edge = rng.uniform(0, 0.012)
     film *= edge + (1 - edge) * across[None, :] * down[:, None]
 
 
