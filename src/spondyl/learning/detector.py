@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -10,6 +11,7 @@ from jaxtyping import UInt8
 from numpy import ndarray
 from torch import Tensor, nn
 
+from spondyl.data.sample import Sample
 from spondyl.learning.batches import to_unit
 from spondyl.learning.checkpoint import LoadedModel, load_model
 from spondyl.learning.codecs import Codec, make_codec
@@ -46,6 +48,16 @@ def load_predictor(path: Path, *, device: str = "auto") -> Predictor:
     detector = TorchDetector(model.network, model.recipe, device=pick_device(device))
     calibration = Calibration.from_json(model.calibration) if model.calibration else Calibration()
     return Predictor(detector, calibration, _made_by(model, path))
+
+
+def predict_samples(predictor: Predictor, samples: Sequence[Sample]) -> list[Sample]:
+    """The same films with predicted landmarks in place of the annotated ones.
+
+    Raises:
+        FilmError: a film cannot be read.
+    """
+    found = predictor.many(sample.radiograph() for sample in samples)
+    return [replace(s, landmarks=own) for s, own in zip(samples, found, strict=True)]
 
 
 def pick_device(name: str) -> str:

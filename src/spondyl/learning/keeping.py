@@ -34,7 +34,7 @@ class History(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: Any) -> None:
         """Adds the epoch and writes both files."""
-        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        metrics = _measured(trainer)
         rates = [group["lr"] for group in trainer.optimizers[0].param_groups]
         row = {
             "epoch": trainer.current_epoch + 1,
@@ -65,7 +65,7 @@ class KeepWeights(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: Any) -> None:
         """Writes the files that this epoch earned."""
-        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        metrics = _measured(trainer)
         asked = pl_module.recipe.evaluation.save_best
         for kind, name in (("loss", "val_loss"), ("mre", SELECTED_BY)):
             value = metrics.get(name, float("nan"))
@@ -105,11 +105,21 @@ class EpochLines(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: Any) -> None:
         """Prints the losses and the landmark error of the epoch."""
-        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        metrics = _measured(trainer)
         shown = ("train_loss", "val_loss", "val_mre", SELECTED_BY, "val_recall", "val_precision")
         text = "  ".join(f"{name} {metrics[name]:.4g}" for name in shown if name in metrics)
         epoch = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
-        self.console.print(f"{epoch}  {text}", highlight=False)
+        self.console.print(f"{epoch}  {text}", highlight=False, soft_wrap=True)
+
+
+def _measured(trainer: Trainer) -> dict[str, float]:
+    """The metrics of this epoch; the engine keeps those of an earlier validation around."""
+    validated = (trainer.current_epoch + 1) % (trainer.check_val_every_n_epoch or 1) == 0
+    return {
+        name: float(value)
+        for name, value in trainer.callback_metrics.items()
+        if validated or not name.startswith("val_")
+    }
 
 
 def _without_nan(row: Mapping[str, float]) -> dict[str, float | None]:

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from lightning.pytorch import LightningModule
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from spondyl.errors import TrainingError
 from spondyl.judging import metrics
@@ -40,7 +40,7 @@ class LandmarkModule(LightningModule):
         self.films, self.judged = films, judged
         decay = recipe.training.ema_decay
         self.averaged = (
-            AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+            AveragedModel(network, avg_fn=_moving_average(decay), use_buffers=True)
             if decay
             else None
         )
@@ -61,7 +61,7 @@ class LandmarkModule(LightningModule):
             weight_decay=training.weight_decay,
             fused=self.device.type == "cuda",
         )
-        steps = math.ceil(self.trainer.num_training_batches / training.accumulate)
+        steps = int(self.trainer.estimated_stepping_batches) // training.epochs
         factors = [_learning_rate_factor(training, steps, head=head) for head in (False, True)]
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factors)
         return {
@@ -104,9 +104,8 @@ class LandmarkModule(LightningModule):
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         """Follows every optimiser step with the moving average."""
         last = batch_idx + 1 == self.trainer.num_training_batches
-        if self.averaged is not None and (
-            last or (batch_idx + 1) % self.trainer.accumulate_grad_batches == 0
-        ):
+        stepped = last or (batch_idx + 1) % self.trainer.accumulate_grad_batches == 0
+        if self.averaged is not None and stepped:
             self.averaged.update_parameters(self.network)
 
     def on_validation_epoch_start(self) -> None:
@@ -119,13 +118,7 @@ class LandmarkModule(LightningModule):
         loss = self.codec.loss(maps, self.codec.encode(batch.landmarks))
         self.log("val_loss", loss, on_epoch=True, batch_size=len(batch.inputs))
         for index, detections in zip(batch.indices, self.codec.decode(maps), strict=True):
-            found = to_landmarks(
-                detections,
-                self.codec,
-                Calibration(),
-                score_threshold=self.recipe.codec.score_threshold,
-            )
-            self._pairs.append((found, self.judged.landmarks[index]))
+            self._pairs.append((self._landmarks(detections), self.judged.landmarks[index]))
 
     def on_validation_epoch_end(self) -> None:
         """Detection and radial error over all annotated corners, in px of 512."""
@@ -135,6 +128,13 @@ class LandmarkModule(LightningModule):
             self._pairs, scales=[scale] * len(self._pairs), thresholds=thresholds
         )
         self.log_dict({f"val_{name}": value for name, value in summary.items()})
+
+    def _landmarks(self, detections: Detections) -> Landmarks:
+        """Detections to landmarks in input px, before any calibration."""
+        threshold = self.recipe.codec.score_threshold
+        if self.codec.ordered:
+            return keep_order(detections, score_threshold=threshold)
+        return assemble(detections, calibration=Calibration(score_threshold=threshold))
 
     def _laid_out(self, inputs: Float[Tensor, "b 1 s s"]) -> Float[Tensor, "b 1 s s"]:
         if self.recipe.training.channels_last:
@@ -149,13 +149,16 @@ class LandmarkModule(LightningModule):
         )
 
 
-def to_landmarks(
-    detections: Detections, codec: Codec, calibration: Calibration, *, score_threshold: float
-) -> Landmarks:
-    """Detections to landmarks in the same frame, the way of the codec."""
-    if codec.ordered:
-        return keep_order(detections, score_threshold=score_threshold)
-    return assemble(detections, calibration=calibration)
+def _moving_average(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
+    """Exponential moving average that follows fast at first, so that early weights fade."""
+
+    def average(averaged: Tensor, current: Tensor, count: Tensor | int) -> Tensor:
+        if not averaged.is_floating_point():
+            return current
+        seen = int(count)
+        return averaged.lerp(current, 1 - min(decay, (1 + seen) / (10 + seen)))
+
+    return average
 
 
 def _mixed_seed(*parts: int) -> int:

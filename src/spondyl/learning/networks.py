@@ -8,7 +8,6 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Self
 
 import torch
 from jaxtyping import Float
@@ -82,7 +81,7 @@ class Network(nn.Module):
         self._frozen_stages = count
         self._refresh()
 
-    def train(self, mode: bool = True) -> Self:
+    def train(self, mode: bool = True) -> Network:
         """As in torch, but what is frozen stays in evaluation mode."""
         super().train(mode)
         for module in self._frozen_modules():

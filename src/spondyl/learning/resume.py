@@ -45,7 +45,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     ) -> dict[str, Any]:
         """The state of a run, on the CPU; ``weights_only`` is always on.
 
-        What a killed run left half-written beside it is removed.
+        What a killed run left half-written beside it, models too, is removed.
 
         Raises:
             CheckpointError: the file is missing or damaged, or loading it could run code.
@@ -54,8 +54,9 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         if not file.is_file():
             raise CheckpointError(f"{file}: no such checkpoint to resume from")
         state = load_plain(_unsealed(file.read_bytes(), name=str(file)), name=str(file))
-        for stale in file.parent.glob(f".{file.name}.*.tmp"):
-            stale.unlink(missing_ok=True)
+        for pattern in (f".{file.name}.*.tmp", ".*.safetensors.*.tmp"):
+            for stale in file.parent.glob(pattern):
+                stale.unlink(missing_ok=True)
         return state
 
 

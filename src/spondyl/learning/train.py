@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 import time
@@ -12,7 +13,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from jaxtyping import UInt8
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -74,36 +77,62 @@ def fit(
     split = split or _split(samples, recipe)
     write_split(split, folder / "split.json")
     films, judged = _cache_both(samples, split, recipe, console)
-    about = {
-        "version": spondyl.__version__,
-        "seed": recipe.seed,
-        "train_digest": films.digest,
-        "val_digest": judged.digest,
-    }
-    manifest = _manifest(recipe, about, films, judged, device)
+    run = _Run(recipe, folder, films, judged, pick_device(device), console)
+    manifest = run.manifest()
     write_json(folder / "run.json", manifest)
-    history = _train(
-        films, judged, recipe, folder, about=about, device=device, resume=resume, console=console
-    )
+    history = _train(run, resume=resume)
     for name in ("best_mre", "best_loss"):
-        _calibrate(folder / f"{name}.safetensors", judged, device=pick_device(device))
+        _calibrate(folder / f"{name}.safetensors", run)
     seconds = time.monotonic() - started
-    write_json(
-        folder / "run.json",
-        {
-            **manifest,
-            "finished": True,
-            "seconds": round(seconds, 1),
-            "peak_memory_bytes": _peak_memory(),
-        },
-    )
-    return RunResult(
-        folder,
-        folder / "best_mre.safetensors",
-        folder / "best_loss.safetensors",
-        tuple(history.rows),
-        seconds,
-    )
+    ended = {
+        "finished": True,
+        "seconds": round(seconds, 1),
+        "peak_memory_bytes": _peak_memory(),
+        "parameters": _count_parameters(folder / "best_mre.safetensors"),
+    }
+    write_json(folder / "run.json", {**manifest, **ended})
+    best = [folder / f"best_{kind}.safetensors" for kind in ("mre", "loss")]
+    return RunResult(folder, best[0], best[1], tuple(history.rows), seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What every step of a training run needs to know."""
+
+    recipe: Recipe
+    folder: Path
+    films: FilmCache
+    judged: FilmCache
+    device: str
+    console: Console
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What the weights say of their origin."""
+        return {
+            "version": spondyl.__version__,
+            "seed": self.recipe.seed,
+            "train_digest": self.films.digest,
+            "val_digest": self.judged.digest,
+        }
+
+    def manifest(self) -> dict[str, Any]:
+        """Versions, data and machine: what it takes to run it again."""
+        packages = ("torch", "torchvision", "timm", "lightning", "numpy", "pillow")
+        return {
+            **self.about,
+            "recipe_digest": self.recipe.digest,
+            "python": platform.python_version(),
+            "packages": {package: version(package) for package in packages},
+            "device": self.device,
+            "device_name": _device_name(self.device),
+            "threads": torch.get_num_threads(),
+            "cores": os.cpu_count(),
+            "training_films": len(self.films),
+            "validation_films": len(self.judged),
+            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "finished": False,
+        }
 
 
 def _open_run(folder: Path, recipe: Recipe, *, resume: bool) -> None:
@@ -145,17 +174,8 @@ def _as_annotated(samples: Sequence[Sample], recipe: Recipe) -> list[Sample]:
     return [replace(sample, complete_above=True, complete_below=True) for sample in samples]
 
 
-def _train(
-    films: FilmCache,
-    judged: FilmCache,
-    recipe: Recipe,
-    folder: Path,
-    *,
-    about: dict[str, Any],
-    device: str,
-    resume: bool,
-    console: Console,
-) -> History:
+def _train(run: _Run, *, resume: bool) -> History:
+    recipe = run.recipe
     torch.manual_seed(recipe.seed)  # initial weights
     codec = make_codec(recipe.codec, recipe.data.image_size)
     network = build_network(
@@ -163,19 +183,17 @@ def _train(
     )
     if recipe.training.channels_last:
         network = network.to(memory_format=torch.channels_last)
-    module = LandmarkModule(network, codec, recipe, films=films, judged=judged)
-    history = History(folder)
-    trainer = _trainer(
-        recipe, folder, [history, KeepWeights(folder, about)], device=device, console=console
-    )
-    size = recipe.training.batch_size
-    last = folder / "last.ckpt"
+    module = LandmarkModule(network, codec, recipe, films=run.films, judged=run.judged)
+    history = History(run.folder)
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="lightning")
+        warnings.simplefilter("ignore")  # the engine's advice on workers and loggers
+        trainer = _trainer(run, history)
+        last = run.folder / "last.ckpt"
         trainer.fit(
             module,
-            training_loader(films, batch_size=size, seed=recipe.seed),
-            validation_loader(judged, batch_size=size),
+            training_loader(run.films, batch_size=recipe.training.batch_size, seed=recipe.seed),
+            validation_loader(run.judged, batch_size=recipe.training.batch_size),
             ckpt_path=last if resume and last.exists() else None,
             weights_only=True,
         )
@@ -184,19 +202,10 @@ def _train(
     return history
 
 
-def _trainer(
-    recipe: Recipe, folder: Path, kept: list[Callback], *, device: str, console: Console
-) -> Trainer:
-    training = recipe.training
-    last = ModelCheckpoint(
-        folder, "last", save_on_train_epoch_end=True, enable_version_counter=False
-    )
-    shown: Callback = RichProgressBar() if console.is_terminal else EpochLines(console)
-    callbacks = [*kept, shown, last]
-    if training.early_stopping_epochs:
-        callbacks.append(EarlyStopping(SELECTED_BY, patience=training.early_stopping_epochs))
+def _trainer(run: _Run, history: History) -> Trainer:
+    training = run.recipe.training
     return Trainer(
-        accelerator={"cpu": "cpu", "cuda": "gpu", "mps": "mps"}[pick_device(device)],
+        accelerator={"cpu": "cpu", "cuda": "gpu", "mps": "mps"}[run.device],
         devices=1,
         max_epochs=training.epochs,
         precision=training.precision,
@@ -204,65 +213,66 @@ def _trainer(
         accumulate_grad_batches=training.accumulate,
         check_val_every_n_epoch=training.validate_every,
         num_sanity_val_steps=0,
-        logger=TensorBoardLogger(folder, name="", version="tensorboard"),
-        callbacks=callbacks,
+        logger=TensorBoardLogger(run.folder, name="", version="tensorboard"),
+        callbacks=_callbacks(run, history),
         plugins=[AtomicCheckpointIO()],
-        enable_progress_bar=console.is_terminal,
+        enable_progress_bar=run.console.is_terminal,
         enable_model_summary=False,
         log_every_n_steps=1,
-        default_root_dir=folder,
+        default_root_dir=run.folder,
     )
 
 
-def _calibrate(path: Path, judged: FilmCache, *, device: str) -> None:
+def _callbacks(run: _Run, history: History) -> list[Callback]:
+    """The engine calls them in this order; ``last.ckpt`` comes after all that it must contain."""
+    callbacks: list[Callback] = [history, KeepWeights(run.folder, run.about)]
+    callbacks.append(RichProgressBar() if run.console.is_terminal else EpochLines(run.console))
+    if patience := run.recipe.training.early_stopping_epochs:
+        callbacks.append(EarlyStopping(SELECTED_BY, patience=patience))
+    callbacks.append(
+        ModelCheckpoint(
+            run.folder, "last", save_on_train_epoch_end=True, enable_version_counter=False
+        )
+    )
+    return callbacks
+
+
+def _calibrate(path: Path, run: _Run) -> None:
     """Fits the calibration on the validation films and writes it into the checkpoint."""
     if not path.exists():
         return
-    model = load_model(path, device=device)
-    start = Calibration(score_threshold=model.recipe.codec.score_threshold)
-    detector = TorchDetector(model.network, model.recipe, device=device)
-    if detector.ordered:
-        calibration = start
-    else:
-        found = [d for rows in _chunks(judged) for d in detector(rows)]
-        calibration = fit_calibration(list(zip(found, judged.landmarks, strict=True)), start=start)
-    save_model(
-        path, model.network, model.recipe, calibration=calibration.to_json(), about=model.about
-    )
+    model = load_model(path, device=run.device)
+    detector = TorchDetector(model.network, model.recipe, device=run.device)
+    calibration = Calibration(score_threshold=model.recipe.codec.score_threshold)
+    if not detector.ordered:
+        found = [d for inputs in _chunks(run.judged.inputs) for d in detector(inputs)]
+        pairs = list(zip(found, run.judged.landmarks, strict=True))
+        calibration = fit_calibration(pairs, start=calibration)
+    told = calibration.to_json()
+    save_model(path, model.network, model.recipe, calibration=told, about=model.about)
 
 
-def _chunks(cache: FilmCache, size: int = 8) -> list[Any]:
-    return [cache.inputs[i : i + size] for i in range(0, len(cache), size)]
+def _chunks(inputs: UInt8[np.ndarray, "n s s"], size: int = 8) -> list[UInt8[np.ndarray, "b s s"]]:
+    return [inputs[start : start + size] for start in range(0, len(inputs), size)]
 
 
-def _manifest(
-    recipe: Recipe, about: dict[str, Any], films: FilmCache, judged: FilmCache, device: str
-) -> dict[str, Any]:
-    chosen = pick_device(device)
-    name = (
-        torch.cuda.get_device_name()
-        if chosen == "cuda"
-        else platform.processor() or platform.machine()
-    )
-    packages = ("torch", "torchvision", "timm", "lightning", "numpy", "pillow")
-    return {
-        **about,
-        "recipe_digest": recipe.digest,
-        "python": platform.python_version(),
-        "packages": {package: version(package) for package in packages},
-        "device": chosen,
-        "device_name": name,
-        "threads": torch.get_num_threads(),
-        "cores": os.cpu_count(),
-        "training_films": len(films),
-        "validation_films": len(judged),
-        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "finished": False,
-    }
+def _device_name(device: str) -> str:
+    if device == "cuda":
+        return torch.cuda.get_device_name()
+    return platform.processor() or platform.machine()
 
 
-def _peak_memory() -> int:
-    import resource
+def _count_parameters(path: Path) -> int | None:
+    if not path.exists():
+        return None
+    return sum(p.numel() for p in load_model(path).network.parameters())
 
+
+def _peak_memory() -> int | None:
+    """Peak resident memory of this process in bytes; None where the system does not tell."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
     kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return kilobytes * (1 if platform.system() == "Darwin" else 1024)

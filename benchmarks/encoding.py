@@ -1,0 +1,125 @@
+"""Does the encoding or the network limit the plan's result? One network, one budget, two codecs.
+
+Draws phantoms, trains the recipe once with codec ``set`` and once with ``slots`` anchored at the
+top (and, with --bottom, at the bottom), judges both on films that were seen by neither training
+nor selection, and writes ``encoding.json``, from which the table in docs/benchmarks.md is made.
+
+    python benchmarks/encoding.py --out /tmp/encoding            # two CPU cores
+    python benchmarks/encoding.py --out /tmp/encoding --recipe recipes/plan/hrnet_w32.yaml \
+        --set model.pretrained=false --set data.image_size=512 --device cuda
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+import spondyl
+from spondyl.atomic import write_json
+from spondyl.data.folder import read_annotations
+from spondyl.data.phantom import write_phantoms
+from spondyl.data.sample import Sample
+from spondyl.data.splitting import Split
+from spondyl.demo import Judged, train_and_judge
+from spondyl.recipe import Recipe, override, parse_recipe, read_recipe
+
+HERE = Path(__file__).parent
+TRAIN, VAL, TEST = 800, 80, 200
+SIGMA = 5.0  # input px of both codecs' corner Gaussians: 1.25 map px at stride 4
+
+
+def main() -> None:
+    asked = arguments()
+    console = Console(stderr=True)
+    samples, split = films(asked.out / "phantoms", asked.long_side, seed=asked.seed)
+    base = override(read_recipe(asked.recipe), asked.set)
+    rows = {}
+    for name, codec in codecs(base.data.image_size, bottom=asked.bottom).items():
+        recipe = with_codec(base, codec)
+        judged = train_and_judge(
+            samples, split, recipe, asked.out / name, device=asked.device, console=console
+        )
+        rows[name] = row(judged, split.select(samples, "test"))
+        print(json.dumps({name: rows[name]}, indent=1))
+    write_json(asked.json, {"made_by": made_by(base, asked), "codecs": rows})
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, required=True, help="folder for films and runs")
+    parser.add_argument("--json", type=Path, default=HERE / "encoding.json")
+    parser.add_argument("--recipe", type=Path, default=HERE.parent / "recipes/phantom-cpu.yaml")
+    parser.add_argument("--set", action="append", default=[], metavar="section.key=value")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--long-side", type=int, default=512)
+    parser.add_argument("--bottom", action="store_true", help="also anchor the slots at the bottom")
+    return parser.parse_args()
+
+
+def films(folder: Path, long_side: int, *, seed: int) -> tuple[Sequence[Sample], Split]:
+    """The phantoms in the order they were drawn: training, validation, unseen."""
+    if not folder.exists():
+        write_phantoms(folder, films=TRAIN + VAL + TEST, seed=seed, long_side=long_side)
+    samples = sorted(read_annotations(folder).samples, key=lambda sample: sample.key)
+    keys = [sample.key for sample in samples]
+    split = Split(
+        train=tuple(keys[:TRAIN]),
+        val=tuple(keys[TRAIN : TRAIN + VAL]),
+        test=tuple(keys[TRAIN + VAL :]),
+        seed=seed,
+        groups={sample.key: sample.group for sample in samples},
+    )
+    return samples, split
+
+
+def codecs(image_size: int, *, bottom: bool) -> dict[str, dict[str, Any]]:
+    """Both encodings with the same Gaussian, in input px, on maps of the same size."""
+    slots = {
+        "name": "slots",
+        "anchor": "top",
+        "sigma": SIGMA * 512 / image_size,
+        "heatmap_size": image_size // 4,
+    }
+    chosen = {"set": {"name": "set"}, "slots-top": slots}
+    return {**chosen, "slots-bottom": {**slots, "anchor": "bottom"}} if bottom else chosen
+
+
+def with_codec(recipe: Recipe, codec: dict[str, Any]) -> Recipe:
+    return parse_recipe({**recipe.model_dump(mode="json"), "codec": codec}, name="encoding")
+
+
+def row(judged: Judged, unseen: Sequence[Sample]) -> dict[str, Any]:
+    """What the table shows of one encoding."""
+    usual = [sample for sample in unseen if not sample.flags & {"L6", "four lumbar"}]
+    manifest = json.loads((judged.run.folder / "run.json").read_text())
+    return {
+        "training_seconds": round(judged.run.seconds),
+        "epochs": len(judged.run.history),
+        "device": manifest["device_name"],
+        "threads": manifest["threads"],
+        "parameters": manifest["parameters"],
+        "evaluation": judged.evaluation.to_json(),
+        "usual_films": len(usual),
+    }
+
+
+def made_by(recipe: Recipe, asked: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "version": spondyl.__version__,
+        "recipe": asked.recipe.name,
+        "settings": asked.set,
+        "recipe_digest": recipe.digest,
+        "films": {"train": TRAIN, "val": VAL, "unseen": TEST},
+        "processor": platform.processor() or platform.machine(),
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,151 @@
+"""What is spondyl about, shown in minutes: the same films through two encodings, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress
+
+from spondyl.data.coco import write_coco
+from spondyl.data.folder import read_annotations
+from spondyl.data.phantom import write_phantoms
+from spondyl.data.sample import Sample
+from spondyl.data.splitting import Split, split_by_group
+from spondyl.judging.evaluate import Evaluation, evaluate
+from spondyl.judging.report import write_comparison_page, write_evaluation
+from spondyl.learning.detector import load_predictor, predict_samples
+from spondyl.learning.train import RunResult, fit
+from spondyl.recipe import Recipe, parse_recipe
+from spondyl.spine.drawing import draw_overlay
+
+DEMO_SETTINGS: Mapping[str, object] = {
+    "model": {"name": "hrnet_w18_small", "pretrained": False},
+    "data": {"image_size": 160, "val_split": 0.1, "test_split": 0.15},
+    "training": {
+        "epochs": 24,
+        "batch_size": 8,
+        "learning_rate": 2e-3,
+        "min_lr": 1e-5,
+        "warmup_epochs": 1,
+        "ema_decay": 0.99,
+        "validate_every": 4,
+        "augmentation": {"rotation_range": 8, "shift_range": 0.05},
+    },
+}
+"""A small HRNet on small inputs: minutes on a laptop, and enough to see the difference."""
+
+CODECS: Mapping[str, Mapping[str, object]] = {
+    "set": {"name": "set"},
+    "slots, k-th from the top": {"name": "slots", "anchor": "top", "sigma": 16},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One trained encoding: its run, what it predicted on unseen films, and how good that is."""
+
+    run: RunResult
+    predictions: tuple[Sample, ...]
+    evaluation: Evaluation
+
+
+def run_demo(out: Path, *, seed: int = 0, films: int = 240) -> Path:
+    """Phantoms, two trainings, two evaluations, one page; returns the page's path.
+
+    Raises:
+        TrainingError: ``out`` holds an earlier demo.
+    """
+    console = Console(stderr=True)
+    data = out / "phantoms"
+    with Progress(console=console) as progress:
+        task = progress.add_task("drawing phantoms", total=films)
+        write_phantoms(
+            data,
+            films=films,
+            seed=seed,
+            long_side=512,
+            progress=lambda done: progress.update(task, completed=done),
+        )
+    samples = read_annotations(data).samples
+    settings = {**DEMO_SETTINGS, "seed": seed}
+    parts = split_by_group(samples, val=0.1, test=0.15, seed=seed)
+    judged = {
+        name: train_and_judge(
+            samples, parts, demo_recipe(settings, codec), out / codec_folder(name), console=console
+        )
+        for name, codec in CODECS.items()
+    }
+    return write_comparison_page(
+        out / "index.html",
+        "The same films, the same network, two encodings",
+        {name: each.evaluation for name, each in judged.items()},
+        overlays=_overlays(parts.select(samples, "test"), judged, out / "overlays"),
+        histories={name: each.run.history for name, each in judged.items()},
+    )
+
+
+def demo_recipe(settings: Mapping[str, object], codec: Mapping[str, object]) -> Recipe:
+    """The recipe of one encoding; everything but the codec is shared.
+
+    Raises:
+        RecipeError: an unknown or impossible setting.
+    """
+    shared = dict(settings)
+    if codec["name"] == "slots":
+        data = shared["data"]
+        assert isinstance(data, Mapping)
+        codec = {**codec, "heatmap_size": data["image_size"] // 4}
+    return parse_recipe({**shared, "codec": dict(codec)}, name="demo")
+
+
+def codec_folder(name: str) -> str:
+    """A folder name for an encoding."""
+    return name.partition(",")[0]
+
+
+def train_and_judge(
+    samples: Sequence[Sample],
+    split: Split,
+    recipe: Recipe,
+    folder: Path,
+    *,
+    console: Console,
+    device: str = "auto",
+) -> Judged:
+    """Trains on the split, predicts its test part, and judges that against the annotations."""
+    console.print(f"training {recipe.model.name} with codec {recipe.codec.name}", highlight=False)
+    run = fit(samples, recipe, folder, split=split, device=device)
+    predictor = load_predictor(run.best_mre, device=device)
+    unseen = split.select(samples, "test")
+    predictions = predict_samples(predictor, unseen)
+    write_coco(folder / "predictions.json", predictions, made_by=predictor.made_by)
+    anchor = recipe.codec.anchor if recipe.codec.name == "slots" else "top"
+    evaluation = evaluate(
+        predictions,
+        unseen,
+        thresholds=recipe.evaluation.sdr_thresholds,
+        seed=recipe.seed,
+        made_by=predictor.made_by,
+        ordinal_anchor=anchor,
+    )
+    write_evaluation(evaluation, folder / "evaluation")
+    return Judged(run, tuple(predictions), evaluation)
+
+
+def _overlays(
+    unseen: Sequence[Sample], judged: Mapping[str, Judged], folder: Path, count: int = 4
+) -> list[tuple[str, Path]]:
+    """Caption and picture of the first unseen films, predicted over annotated."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures = []
+    for index, sample in enumerate(unseen[:count]):
+        for name, each in judged.items():
+            found = each.predictions[index].landmarks
+            picture = draw_overlay(sample.radiograph(), found, reference=sample.landmarks)
+            path = folder / f"{sample.key}-{codec_folder(name)}.png"
+            picture.save(path)
+            pictures.append((f"{sample.key}: {name}", path))
+    return pictures

@@ -1,0 +1,247 @@
+"""A run learns, leaves a full record, and survives being killed."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageDraw
+
+from spondyl.data.sample import Sample
+from spondyl.data.splitting import read_split
+from spondyl.errors import TrainingError
+from spondyl.learning import train
+from spondyl.learning.checkpoint import load_model
+from spondyl.learning.detector import load_predictor, predict_samples
+from spondyl.learning.train import fit
+from spondyl.recipe import Recipe, parse_recipe, read_recipe
+from spondyl.spine.landmarks import Landmarks
+
+NAMES = ("L3", "L4", "L5", "S1")
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> list[Sample]:
+    """Bright boxes in a column on a dark film: a spine that is quick to learn."""
+    folder = tmp_path_factory.mktemp("films")
+    rng = np.random.default_rng(0)
+    made = []
+    for index in range(16):
+        image = Image.new("L", (96, 128), 40)
+        draw = ImageDraw.Draw(image)
+        x, y = rng.uniform(30, 40), rng.uniform(12, 20)
+        quads = []
+        for k in range(4):
+            left, top = x + 2 * k, y + 26 * k
+            quad = [(left, top), (left + 28, top), (left, top + 18), (left + 28, top + 18)]
+            draw.rectangle((*quad[0], *quad[3]), fill=200)
+            quads.append(quad)
+        path = folder / f"film-{index:02d}.png"
+        image.save(path)
+        landmarks = Landmarks(np.array(quads), levels=NAMES, facing="left")
+        made.append(Sample(path.stem, path, 128, 96, landmarks, path.stem, "boxes", True, True))
+    return made
+
+
+def small(dropout: float = 0.1, **training: object) -> Recipe:
+    settings = {
+        "epochs": 3,
+        "batch_size": 4,
+        "learning_rate": 5e-3,
+        "warmup_epochs": 0,
+        "augmentation": {"rotation_range": 3, "shift_range": 0.02},
+        **training,
+    }
+    return parse_recipe(
+        {
+            "model": {"name": "unet_small", "pretrained": False, "dropout": dropout},
+            "data": {"image_size": 64, "val_split": 0.25},
+            "training": settings,
+        },
+        name="test",
+    )
+
+
+def comparable(folder: Path) -> tuple[dict[str, torch.Tensor], list[dict[str, float]]]:
+    weights = dict(load_model(folder / "best_mre.safetensors").network.state_dict())
+    rows = json.loads((folder / "history.json").read_text())
+    return weights, [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    (weights, rows), (other_weights, other_rows) = comparable(one), comparable(other)
+    assert rows == other_rows
+    assert weights.keys() == other_weights.keys()
+    assert all(torch.equal(weights[name], other_weights[name]) for name in weights)
+
+
+@pytest.fixture(scope="module")
+def whole_run(samples: list[Sample], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    fit(samples, small(ema_decay=0.9, checkpoint_every=2), folder, device="cpu")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def learnt_run(samples: list[Sample], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "learnt"
+    fit(samples, small(dropout=0, epochs=60, validate_every=20), folder, device="cpu")
+    return folder
+
+
+def test_a_network_learns_to_find_and_name_a_set_of_vertebrae(
+    samples: list[Sample], learnt_run: Path
+) -> None:
+    predictor = load_predictor(learnt_run / "best_mre.safetensors", device="cpu")
+    split = read_split(learnt_run / "split.json")
+    judged = split.select(samples, "val")
+    for truth, found in zip(judged, predict_samples(predictor, judged), strict=True):
+        assert found.landmarks.names == NAMES
+        assert found.landmarks.facing == "left"
+        error = np.linalg.norm(found.landmarks.points - truth.landmarks.points, axis=-1)
+        assert error.mean() < 4.0  # image px: 2 input px, a fifth of a body's height
+
+
+def test_a_run_leaves_a_full_record(whole_run: Path, samples: list[Sample]) -> None:
+    manifest = json.loads((whole_run / "run.json").read_text())
+    assert manifest["finished"]
+    assert manifest["training_films"] == 12
+    assert manifest["validation_films"] == 4
+    assert manifest["recipe_digest"] == read_recipe(whole_run / "recipe.yaml").digest
+    assert manifest["packages"]["torch"] == torch.__version__
+    rows = json.loads((whole_run / "history.json").read_text())
+    assert [row["epoch"] for row in rows] == [1, 2, 3]
+    assert {"train_loss", "val_loss", "val_penalised_mre", "learning_rate"} <= rows[0].keys()
+    lines = (whole_run / "history.csv").read_text().splitlines()
+    assert len(lines) == 4
+    assert list((whole_run / "tensorboard").glob("events*"))
+    for name in ("best_mre", "best_loss", "epoch_0002"):
+        about = load_model(whole_run / f"{name}.safetensors").about
+        assert about["train_digest"] == manifest["train_digest"]
+    split = read_split(whole_run / "split.json")
+    assert sorted((*split.train, *split.val)) == sorted(sample.key for sample in samples)
+
+
+def test_the_best_weights_are_those_of_the_best_epoch(whole_run: Path) -> None:
+    rows = json.loads((whole_run / "history.json").read_text())
+    for name, metric in (("best_loss", "val_loss"), ("best_mre", "val_penalised_mre")):
+        about = load_model(whole_run / f"{name}.safetensors").about
+        best = min(rows, key=lambda row: row[metric])
+        assert about["epoch"] == best["epoch"]
+        assert about["metrics"][metric] == pytest.approx(best[metric])
+
+
+def test_the_same_seed_gives_the_same_run_and_another_seed_does_not(
+    samples: list[Sample], whole_run: Path, tmp_path: Path
+) -> None:
+    recipe = small(ema_decay=0.9, checkpoint_every=2)
+    torch.rand(11)  # what happened before does not matter
+    fit(samples, recipe, tmp_path / "again", device="cpu")
+    assert_same_run(whole_run, tmp_path / "again")
+    split = read_split(whole_run / "split.json")
+    other = recipe.model_copy(update={"seed": 1})
+    fit(samples, other, tmp_path / "other", split=split, device="cpu")
+    assert comparable(tmp_path / "other")[1] != comparable(whole_run)[1]
+
+
+class Killed(BaseException):
+    """Stands for a kill: nothing catches it."""
+
+
+@pytest.mark.parametrize("step", [1, 4, 7])
+def test_a_killed_and_resumed_run_equals_an_uninterrupted_one(
+    samples: list[Sample], whole_run: Path, tmp_path: Path, monkeypatch, step: int
+) -> None:
+    recipe = small(ema_decay=0.9, checkpoint_every=2)
+    original = train.LandmarkModule.training_step
+    steps = 0
+
+    def training_step(self, batch, batch_idx):
+        nonlocal steps
+        steps += 1
+        if steps > step:
+            raise Killed
+        return original(self, batch, batch_idx)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train.LandmarkModule, "training_step", training_step)
+        with pytest.raises(Killed):
+            fit(samples, recipe, tmp_path / "run", device="cpu")
+    fit(samples, recipe, tmp_path / "run", device="cpu", resume=True)
+    assert_same_run(whole_run, tmp_path / "run")
+
+
+def test_a_folder_with_a_run_is_not_overwritten(samples: list[Sample], whole_run: Path) -> None:
+    with pytest.raises(TrainingError, match="holds a run"):
+        fit(samples, small(ema_decay=0.9, checkpoint_every=2), whole_run, device="cpu")
+    with pytest.raises(TrainingError, match="another recipe"):
+        fit(samples, small(), whole_run, device="cpu", resume=True)
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_names_the_films(
+    samples: list[Sample], tmp_path: Path, monkeypatch
+) -> None:
+    original = train.LandmarkModule.training_step
+
+    def training_step(self, batch, batch_idx):
+        if self.current_epoch == 1:
+            with torch.no_grad():
+                next(self.network.parameters()).fill_(torch.nan)
+        return original(self, batch, batch_idx)
+
+    monkeypatch.setattr(train.LandmarkModule, "training_step", training_step)
+    with pytest.raises(TrainingError, match="epoch 2, step 1: loss nan on film-"):
+        fit(samples, small(), tmp_path / "run", device="cpu")
+    assert load_model(tmp_path / "run" / "best_mre.safetensors").about["epoch"] == 1
+
+
+def test_two_phases_train_the_head_first(samples: list[Sample], tmp_path: Path) -> None:
+    recipe = small(frozen_epochs=2, head_learning_rate=1e-2, checkpoint_every=1)
+    fit(samples, recipe, tmp_path / "run", device="cpu")
+    states = [
+        load_model(tmp_path / "run" / f"epoch_{epoch:04d}.safetensors").network.state_dict()
+        for epoch in (1, 2, 3)
+    ]
+    backbone = [name for name in states[0] if name.startswith("backbone")]
+    head = [name for name in states[0] if name.startswith("head") and name.endswith("weight")]
+    assert all(torch.equal(states[0][name], states[1][name]) for name in backbone)
+    assert not all(torch.equal(states[1][name], states[2][name]) for name in backbone)
+    assert not all(torch.equal(states[0][name], states[1][name]) for name in head)
+    rows = json.loads((tmp_path / "run" / "history.json").read_text())
+    assert rows[0]["backbone_learning_rate"] == 0
+    assert rows[0]["learning_rate"] == pytest.approx(1e-2)
+
+
+def test_early_stopping_ends_a_run_that_no_longer_improves(
+    samples: list[Sample], tmp_path: Path
+) -> None:
+    recipe = small(epochs=12, learning_rate=1e-9, min_lr=0, early_stopping_epochs=2)
+    run = fit(samples, recipe, tmp_path / "run", device="cpu")
+    assert len(run.history) < 12
+
+
+@pytest.mark.parametrize("name", ["slots"])
+def test_the_plans_encoding_trains_through_the_same_door(
+    samples: list[Sample], tmp_path: Path, name: str
+) -> None:
+    recipe = small().model_dump(mode="json")
+    recipe["codec"] = {"name": name, "slots": 5, "heatmap_size": 16, "sigma": 40}
+    run = fit(samples, parse_recipe(recipe, name="test"), tmp_path / "run", device="cpu")
+    assert run.history[-1]["train_loss"] < run.history[0]["train_loss"]
+    assert load_predictor(run.best_loss, device="cpu").detector.ordered
+
+
+def test_training_on_a_film_that_cannot_be_read_stops_before_the_first_epoch(
+    samples: list[Sample], tmp_path: Path
+) -> None:
+    from dataclasses import replace
+
+    from spondyl.errors import FilmError
+
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(samples[0].path.read_bytes()[:200])
+    films = [replace(samples[0], path=broken), *samples[1:]]
+    with pytest.raises(FilmError, match=r"broken\.png"):
+        fit(films, small(), tmp_path / "run", device="cpu")
+    assert not (tmp_path / "run" / "history.json").exists()
