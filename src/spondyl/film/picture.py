@@ -56,10 +56,12 @@ def read_picture(path: Path) -> Radiograph:
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     name = shown(path)
-    with one_line(name, "damaged header", tell=False), silence():
-        image = Image.open(path, formats=("PNG", "JPEG", "TIFF"))
-    with image:
+    # By handle: opened by name, Pillow 13 maps a turned TIFF into memory with its sides swapped.
+    with one_line(name, "cannot be read"):
+        file = path.open("rb")
+    with file:
         with one_line(name, "damaged header", tell=False), silence():
+            image = Image.open(file, formats=("PNG", "JPEG", "TIFF"))
             _check(name, image)
         yield image
 
