@@ -52,7 +52,9 @@ def assert_same(maps: Tensor, expected: Tensor) -> None:
 def official(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Keys as in pose_hrnet_*.pth, where the head is ``final_layer`` and nothing has a prefix."""
     return {
-        key.removeprefix("backbone.").replace("head.final", "final_layer"): value
+        key.removeprefix("backbone.")
+        .replace("head.final", "final_layer")
+        .replace("head.deconv", "deconv_layers"): value
         for key, value in state.items()
     }
 
@@ -107,6 +109,16 @@ def test_the_official_pose_keys_are_those_of_our_w32():
     }  # fmt: skip
     assert sample <= set(keys)
     assert not any(key.startswith("stage4.2.fuse_layers.1") for key in keys)
+
+
+def test_the_official_resnet_lands_in_ours():
+    with torch.device("meta"):
+        state = build_network(ModelRecipe(name="resnet50", pretrained=False), 17).state_dict()
+    theirs = official(state)
+    assert {"deconv_layers.0.weight", "deconv_layers.7.running_var", "final_layer.bias"} <= {
+        *theirs
+    }
+    assert [weights._own_name(key) for key in theirs] == list(state)
 
 
 def test_the_features_of_timms_classifier_are_ours_after_folding(tmp_path):
