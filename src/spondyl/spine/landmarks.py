@@ -81,9 +81,9 @@ class Landmarks:
     """
 
     points: Float64[np.ndarray, "v 4 2"]
-    confidence: Float64[np.ndarray, "v 4"] = field(default=None)  # type: ignore[assignment]
+    confidence: Float64[np.ndarray, "v 4"] = field(default=None)  # type: ignore[arg-type]
     levels: tuple[str | None, ...] | None = None
-    level_probability: Float64[np.ndarray, " v"] = field(default=None)  # type: ignore[assignment]
+    level_probability: Float64[np.ndarray, " v"] = field(default=None)  # type: ignore[arg-type]
     facing: Facing | None = None
 
     def __post_init__(self) -> None:
