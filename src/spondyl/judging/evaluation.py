@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -162,17 +161,17 @@ class Evaluation:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; what is missing is null. Exact round trip."""
-        return _adapter().dump_python(self, mode="json")
+        return _EVALUATION.dump_python(self, mode="json")
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Evaluation:
+    def from_json(cls, data: Any) -> Evaluation:
         """What ``to_json`` wrote.
 
         Raises:
             UsageError: a value is missing or impossible.
         """
         try:
-            return _adapter().validate_python(data)
+            return _EVALUATION.validate_python(data)
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"]) or "evaluation"
@@ -202,6 +201,4 @@ def _parsed(path: Path) -> Any:
         raise UsageError(f"cannot be read ({error}); need an evaluation") from error
 
 
-@cache
-def _adapter() -> TypeAdapter[Evaluation]:
-    return TypeAdapter(Evaluation)
+_EVALUATION: Final = TypeAdapter(Evaluation)

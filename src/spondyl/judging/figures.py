@@ -67,10 +67,13 @@ def sdr_curves(
     """
     dashes = ("-", "--", ":", "-.")
 
+    alone = len(evaluations) == 1
+
     def draw(axes: Axes) -> None:
         for i, (name, evaluation) in enumerate(evaluations.items()):
             for k, protocol in enumerate(protocols):
-                alone = len(evaluations) == 1
+                if not evaluation.protocol(protocol).corners:
+                    continue
                 axes.plot(
                     evaluation.curve.radii,
                     evaluation.curve.shares[protocol],
@@ -80,9 +83,9 @@ def sdr_curves(
                 )
         axes.set(xlabel="radial error, px at 512", ylabel="corners within, %", ylim=(0, 101))
         axes.set_xlim(left=0)
-        axes.legend(loc="lower right", fontsize=8)
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8)
 
-    return _figure(draw, (6.4, 3.8), format)
+    return _figure(draw, (7.2, 3.4), format)
 
 
 def taxonomy_bars(evaluations: Mapping[str, Evaluation], *, format: Format = "svg") -> bytes:

@@ -6,7 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from spondyl.judging.evaluation import Evaluation, NamingScore, PartScore, ProtocolName
+from spondyl.judging.evaluation import (
+    Evaluation,
+    NamingScore,
+    PartScore,
+    ProtocolName,
+    ProtocolScore,
+)
 from spondyl.judging.statistics import Estimate
 
 Evaluations = Mapping[str, Evaluation]
@@ -25,6 +31,8 @@ UNIT_LABELS: Final[Mapping[str, str]] = {
     "height": "% of the vertebra's height",
     "mm": "mm",
 }
+
+_ONLY_IN_FILES: Final = ("median_px", "median_diagonal", "median_height", "median_mm")
 
 _CLASSES_TEXT: Final = (
     "Fine: within a quarter of the vertebra's height. Level shift, corner swap, both: that close to"
@@ -126,19 +134,27 @@ def tiles(evaluation: Evaluation) -> tuple[Tile, ...]:
 
 
 def protocol_table(evaluations: Evaluations) -> Table:
-    """The protocols one below the other, the evaluations side by side."""
+    """Radial errors: of one evaluation with a column a protocol, of several one below the other."""
+    if len(evaluations) == 1:
+        (evaluation,) = evaluations.values()
+        scores = {score.protocol: score for score in evaluation.protocols if score.corners}
+        return Table(("", *scores), tuple(_score_rows(list(scores.values()))))
     rows: list[Row] = []
     for protocol, title in PROTOCOL_TITLES.items():
-        scores = [evaluation.protocol(protocol) for evaluation in evaluations.values()]
-        if not any(score.corners for score in scores):
-            continue
-        judged = tuple(Cell(f"{score.found} / {score.corners}") for score in scores)
-        rows += [Row(title), Row("corners found / judged", judged)]
-        for metric in scores[0].metrics:
-            estimates = [score.metrics.get(metric, Estimate(None)) for score in scores]
-            if any(estimate.value is not None for estimate in estimates):
-                rows.append(Row(_metric_label(metric), tuple(map(estimate_cell, estimates))))
+        compared = [evaluation.protocol(protocol) for evaluation in evaluations.values()]
+        if any(score.corners for score in compared):
+            rows += [Row(title), *_score_rows(compared)]
     return Table(("", *evaluations), tuple(rows))
+
+
+def _score_rows(scores: Sequence[ProtocolScore]) -> list[Row]:
+    rows = [_counts("corners found / judged", [f"{s.found} / {s.corners}" for s in scores])]
+    for metric in scores[0].metrics if scores else ():
+        estimates = [score.metrics.get(metric, Estimate(None)) for score in scores]
+        known = any(estimate.value is not None for estimate in estimates)
+        if known and metric not in _ONLY_IN_FILES:
+            rows.append(_estimates(_metric_label(metric), estimates))
+    return rows
 
 
 def _metric_label(metric: str) -> str:
@@ -218,7 +234,13 @@ def worst_table(evaluation: Evaluation) -> Table:
     return Table(columns, tuple(rows))
 
 
-def taxonomy_section(evaluations: Evaluations, figure: Figure) -> Section:
+def protocol_section(evaluations: Evaluations) -> Section:
+    """Radial errors by protocol, with what each protocol counts."""
+    text = "; ".join(title[0].lower() + title[1:] for title in PROTOCOL_TITLES.values())
+    return Section("Radial errors", f"{text[0].upper()}{text[1:]}.", protocol_table(evaluations))
+
+
+def taxonomy_section(figure: Figure) -> Section:
     """The classes of error, with their definitions."""
     return Section("Kinds of error", _CLASSES_TEXT, figures=(figure,))
 

@@ -14,6 +14,7 @@ from spondyl.atomic import write_bytes, write_text
 from spondyl.judging import figures, page
 from spondyl.judging.evaluation import Evaluation
 from spondyl.judging.statistics import Estimate
+from spondyl.spine.measurements import COBB_ANGLES
 
 Overlay = tuple[str, Path | bytes]
 """Caption and picture: a file or the bytes of one."""
@@ -62,8 +63,8 @@ def write_comparison_page(
         histories: of the trainings, by name.
     """
     sections = [
-        *_shared_sections(evaluations),
         *_pictures(overlays),
+        *_shared_sections(evaluations),
         *_histories(histories or {}),
         page.provenance(evaluations),
     ]
@@ -84,7 +85,7 @@ def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     end) gets an apostrophe in front.
     """
     buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
+    writer = csv.writer(buffer)  # its line end, CR LF, has it quote either in a text
     if rows:
         writer.writerow(map(_cell, rows[0]))
     writer.writerows([_cell(value) for value in row.values()] for row in rows)
@@ -122,7 +123,7 @@ def _film_row(film: dict[str, Any]) -> dict[str, Any]:
     """A film's score with one column an angle."""
     angles = {}
     for which in ("predicted", "annotated"):
-        for i, name in enumerate(("PT", "MT", "TL")):
+        for i, name in enumerate(COBB_ANGLES):
             measured = film[f"cobb_{which}"]
             angles[f"{name}_{which}"] = None if measured is None else measured[i]
     return {k: v for k, v in film.items() if not k.startswith("cobb_")} | angles
@@ -153,8 +154,8 @@ def _shared_sections(evaluations: Mapping[str, Evaluation]) -> Iterator[page.Sec
         "The share of corners within each distance of the annotation, by protocol.",
         figures=(page.Figure(curve),),
     )
-    yield page.taxonomy_section(evaluations, page.Figure(bars))
-    yield page.Section("Radial errors", table=page.protocol_table(evaluations))
+    yield page.taxonomy_section(page.Figure(bars))
+    yield page.protocol_section(evaluations)
     if (angles := page.cobb_table(evaluations)) is not None:
         yield page.Section("Cobb angles", "From predicted and annotated corners.", table=angles)
 

@@ -1,0 +1,188 @@
+"""Whole evaluations with known answers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from spondyl.errors import UsageError
+from spondyl.film.radiograph import PixelSpacing
+from spondyl.judging.evaluate import evaluate
+from spondyl.spine.landmarks import Landmarks
+
+from .spines import HEIGHT, LEVELS, STEP, film, nobody, shifted, spine
+
+SPACING = PixelSpacing(row_mm=0.5, column_mm=0.25)
+
+
+def judge(predictions, annotations, **more):
+    return evaluate(predictions, annotations, thresholds=[2, 4], **more)
+
+
+def test_a_known_displacement_in_every_unit() -> None:
+    """(6, 8) px on a film of 1024 x 512 px."""
+    annotations = [film(k, spine(6), group=k, spacing=SPACING) for k in "abc"]
+    predictions = [film(k, shifted(spine(6), 6, 8)) for k in "abc"]
+    metrics = judge(predictions, annotations).protocol("all").metrics
+    found = {
+        unit: metrics[f"mre_{unit}"].value for unit in ("px", "512", "diagonal", "height", "mm")
+    }
+    assert found == pytest.approx(
+        {
+            "px": 10,
+            "512": 5,
+            "diagonal": 1000 / np.hypot(1024, 512),
+            "height": 1000 / HEIGHT,
+            "mm": np.hypot(6 * 0.25, 8 * 0.5),
+        }
+    )
+    assert metrics["mre_px"] == replace(metrics["median_px"])  # all errors are equal
+    assert (metrics["sdr@2"].value, metrics["sdr@4"].value) == (0.0, 0.0)
+
+
+def test_millimetres_are_over_the_films_whose_spacing_is_known() -> None:
+    annotations = [film("a", spine(6), spacing=SPACING), film("b", spine(6), group="h")]
+    predictions = [film("a", shifted(spine(6), 4, 0)), film("b", shifted(spine(6), 8, 0))]
+    metrics = judge(predictions, annotations).protocol("all").metrics
+    assert metrics["mre_mm"].value == pytest.approx(1.0)
+    assert metrics["mre_px"].value == pytest.approx(6.0)
+    alone = judge(predictions[1:], annotations[1:]).protocol("all").metrics
+    assert alone["mre_mm"].value is None
+
+
+def test_one_vertebra_more_on_top_is_perfect_but_for_the_ordinal_protocol() -> None:
+    annotations = [film(k, spine(6), group=k) for k in "abcd"]
+    predictions = [film(k, spine(7, top=100 - STEP)) for k in "abcd"]
+    result = judge(predictions, annotations)
+    for name in ("all", "matched", "named"):
+        assert result.protocol(name).metrics["sdr@2"].value == 100.0, name
+    assert result.protocol("ordinal").metrics["sdr@4"].value == 0.0
+    assert result.protocol("ordinal").metrics["mre_px"].value == pytest.approx(STEP)
+    assert result.detection.precision.value == result.detection.recall.value == 100.0
+    assert (result.detection.ignored, result.detection.false) == (4, 0)
+    assert result.naming.share.value == 100.0
+    assert result.taxonomy["ordinal"]["level shift"] == 4 * 20
+    upwards = judge(predictions, annotations, ordinal_anchor="bottom")
+    assert upwards.protocol("ordinal").metrics["sdr@2"].value == 100.0
+
+
+def test_a_film_without_prediction_counts_as_missed_and_one_without_annotation_not_at_all() -> None:
+    annotations = [film("a", spine(6)), film("b", spine(6), group="h")]
+    predictions = [film("a", spine(6)), film("c", spine(3))]
+    result = judge(predictions, annotations)
+    assert (result.unpredicted, result.unannotated) == (("b",), ("c",))
+    assert (result.detection.found, result.detection.vertebrae) == (6, 12)
+    assert result.protocol("all").metrics["sdr@2"].value == 50.0
+    assert result.protocol("matched").metrics["sdr@2"].value == 100.0
+    assert result.worst[0] == "b"
+    assert result.taxonomy["all"]["missed"] == 24
+
+
+def test_f1_is_the_harmonic_mean_of_precision_and_recall() -> None:
+    doubled = np.concatenate([spine(4).points, shifted(spine(1), 3, -8).points])
+    annotations = [film("a", spine(6, top=100)), film("b", spine(4), group="h")]
+    predictions = [film("a", spine(5)), film("b", Landmarks(doubled))]
+    found = judge(predictions, annotations).detection
+    precision, recall = 9 / 10, 9 / 10
+    assert found.precision.value == pytest.approx(100 * precision)
+    assert found.recall.value == pytest.approx(100 * recall)
+    assert found.f1.value == pytest.approx(200 * precision * recall / (precision + recall))
+
+
+def test_names_are_right_wrong_absent_or_missed() -> None:
+    names = ("L1", "L3", None, "L5", "S1")
+    predicted = Landmarks(spine(6).points[:5], levels=names)
+    annotated = Landmarks(spine(6).points, levels=("L1", "L2", "L3", "L4", "L5", None))
+    result = judge([film("a", predicted)], [film("a", annotated)])
+    naming = result.naming
+    assert (naming.right, naming.wrong, naming.unnamed, naming.missed) == (1, 3, 1, 0)
+    assert naming.share.value == pytest.approx(20.0)
+    assert result.naming_with_s1.films == 0
+    assert result.naming_with_s1.share.value is None
+    assert result.per_film[0].named_right == 1
+
+
+def test_levels_and_corners_add_up_to_the_whole() -> None:
+    rng = np.random.default_rng(0)
+    annotations = [film(k, spine(n), group=k) for k, n in zip("abc", (5, 6, 7), strict=True)]
+    predictions = [
+        film(
+            s.key,
+            s.landmarks.moved(s.landmarks.points + rng.normal(0, 3, (len(s.landmarks), 4, 2))),
+        )
+        for s in annotations
+    ]
+    result = judge(predictions, annotations)
+    whole = result.protocol("all")
+    for parts in (result.per_level, result.per_corner):
+        assert sum(part.corners for part in parts) == whole.corners == 4 * 18
+        mean = sum(part.mre * part.found for part in parts) / whole.found
+        assert mean == pytest.approx(whole.metrics["mre_512"].value)
+    assert [part.name for part in result.per_level] == list(LEVELS[1:])
+    assert result.curve.radii[-1] == 4.0
+    assert result.curve.shares["all"][8] == pytest.approx(whole.metrics["sdr@2"].value)
+    assert (np.diff(result.curve.shares["all"]) >= 0).all()
+
+
+def test_intervals_hold_the_figure_and_follow_the_groups() -> None:
+    rng = np.random.default_rng(1)
+    errors = np.repeat(rng.gamma(2, 3, 12), 3)
+
+    def width(group_size):
+        annotations = [film(str(i), spine(3), group=str(i // group_size)) for i in range(36)]
+        predictions = [film(str(i), shifted(spine(3), e, 0)) for i, e in enumerate(errors)]
+        estimate = judge(predictions, annotations).protocol("all").metrics["mre_px"]
+        assert estimate.low < estimate.value < estimate.high
+        return estimate.high - estimate.low
+
+    assert width(3) > 1.4 * width(1)
+
+
+def bent(count: int = 17, amplitude: float = 20.0) -> Landmarks:
+    """An S of vertebrae, each turned by its own angle."""
+    turn = np.radians(amplitude * np.sin(np.linspace(0, 2 * np.pi, count)))
+    centre = np.stack([np.full(count, 250.0), 60 + 55.0 * np.arange(count)], axis=-1)
+    along = np.stack([np.cos(turn), np.sin(turn)], axis=-1)
+    down = np.stack([-np.sin(turn), np.cos(turn)], axis=-1)
+    corners = [s * 20 * down + t * 30 * along for s in (-1, 1) for t in (-1, 1)]
+    return Landmarks(centre[:, None] + np.stack(corners, axis=1))
+
+
+def test_cobb_angles_are_judged_on_ap_films_only() -> None:
+    annotations = [film(k, bent(), group=k, view="ap") for k in "abc"]
+    predictions = [film("a", bent()), film("b", bent(amplitude=30.0)), film("c", nobody())]
+    cobb = judge(predictions, annotations).cobb
+    assert (cobb.films, cobb.unmeasured) == (2, 1)
+    first, second = (
+        np.array(f.cobb_predicted) for f in judge(predictions, annotations).per_film[:2]
+    )
+    assert [cobb.mae[n].value for n in ("PT", "MT", "TL")] == pytest.approx(abs(second - first) / 2)
+    score = 100 * abs(second - first).sum() / (second + first).sum()
+    assert cobb.smape.value == pytest.approx(score / 2)
+    assert judge(predictions, [replace(s, view="lateral") for s in annotations]).cobb is None
+
+
+def test_what_does_not_fit_is_said_in_one_line() -> None:
+    one = [film("a", spine(3))]
+    cases = [
+        ([film("b", spine(3))], one, "none of 1 films"),
+        (one * 2, one, "predictions: 'a' occurs twice"),
+        (one, one * 2, "annotations: 'a' occurs twice"),
+        ([film("a", spine(3), height=900)], one, "a: predicted on 512 x 900 px"),
+    ]
+    for predictions, known, message in cases:
+        with pytest.raises(UsageError, match=message):
+            judge(predictions, known)
+    with pytest.raises(UsageError, match="thresholds"):
+        evaluate(one, one, thresholds=[])
+
+
+def test_films_without_annotated_vertebrae_or_names_do_no_harm() -> None:
+    annotations = [film("a", nobody()), film("b", spine(3, named=False))]
+    result = judge([film("a", spine(2)), film("b", nobody())], annotations)
+    assert result.per_film[0].penalised is None
+    assert result.naming.vertebrae == 0
+    assert result.protocol("named").metrics["sdr@2"].value is None
+    assert [part.name for part in result.per_level] == ["no name"]
