@@ -1,4 +1,4 @@
-"""What does a BUU-LSPINE label file say of a lateral or AP film?"""
+"""What does a BUU-LSPINE label file say of a lateral film?"""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def read_buu(label: Path, film: Path, *, key: str) -> Sample:
     found = labelled(_quads(values), order=CANONICAL, size=size, levels=LEVELS)
     return Sample(
         key, film, *size, found.landmarks, group_of(label.stem), "buu",
-        complete_below=True, flags=found.flags | _slipped(values),
+        complete_below=True, view="lateral", flags=found.flags | _slipped(values),
     )  # fmt: skip
 
 

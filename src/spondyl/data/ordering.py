@@ -21,7 +21,7 @@ _ALL_ORDERS: Final = tuple(permutations(range(4)))
 _DETOUR: Final = 0.5  # steps: how much longer than the shortest path a list in order may be
 _LEVEL_CHAIN: Final = 0.2  # sine: a chain flatter than this does not show where the head is
 _TILT: Final = 0.5  # cosine: a body further from the chain than 60 deg has its corners rotated
-_LAST_TILT: Final = 0.0  # the sacrum may be tilted by up to 90 deg against the chain
+_LAST_TILT: Final = 0.17  # the sacrum may be tilted by up to 80 deg against the chain
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,12 +124,22 @@ def _steps(centres: Float64[np.ndarray, "v 2"]) -> Float64[np.ndarray, " w"]:
 
 
 def _chain_axes(centres: Float64[np.ndarray, "v 2"]) -> Float64[np.ndarray, "v 2"]:
-    """Directions of length 1 down the spine; straight down where there is one vertebra."""
+    """Directions of length 1 down the spine; straight down where there is one vertebra.
+
+    They run from neighbour to neighbour, or one further where a body is outlined twice.
+    """
     if len(centres) < 2:
         return np.tile([0.0, 1.0], (len(centres), 1))
-    ahead = np.concatenate([centres[1:], centres[-1:]])
-    behind = np.concatenate([centres[:1], centres[:-1]])
-    return _unit(ahead - behind)
+    near, far = _chords(centres, 1), _chords(centres, 2)
+    short = np.linalg.norm(near, axis=1) < _DETOUR * np.median(_steps(centres))
+    return _unit(np.where(short[:, None], far, near))
+
+
+def _chords(centres: Float64[np.ndarray, "v 2"], reach: int) -> Float64[np.ndarray, "v 2"]:
+    """From ``reach`` vertebrae above to as many below, as far as the chain goes."""
+    places = np.arange(len(centres))
+    below = np.minimum(places + reach, len(centres) - 1)
+    return centres[below] - centres[np.maximum(places - reach, 0)]
 
 
 def _choose_order(
