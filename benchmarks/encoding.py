@@ -1,8 +1,8 @@
 """Does the encoding or the network limit the plan's result? One network, one budget, two codecs.
 
 Draws phantoms, trains the recipe once with codec ``set`` and once with ``slots`` anchored at the
-top (and, with --bottom, at the bottom), judges both on films that were seen by neither training
-nor selection, and writes ``encoding.json``, from which the table in docs/benchmarks.md is made.
+top (``--codec`` chooses), judges both on films that were seen by neither training nor selection,
+and writes ``encoding.json``, from which the table in docs/benchmarks.md is made.
 
     python benchmarks/encoding.py --out /tmp/encoding            # two CPU cores
     python benchmarks/encoding.py --out /tmp/encoding --recipe recipes/plan/hrnet_w32.yaml \
@@ -39,15 +39,13 @@ def main() -> None:
     console = Console(stderr=True)
     samples, split = films(asked.out / "phantoms", asked.long_side, seed=asked.seed)
     base = override(read_recipe(asked.recipe), asked.set)
-    rows = {}
-    for name, codec in codecs(base.data.image_size, bottom=asked.bottom).items():
-        recipe = with_codec(base, codec)
+    known = codecs(base.data.image_size)
+    for name in asked.codec or ["set", "slots-top"]:
+        recipe = with_codec(base, known[name])
         judged = train_and_judge(
             samples, split, recipe, asked.out / name, device=asked.device, console=console
         )
-        rows[name] = row(judged, split.select(samples, "test"))
-        print(json.dumps({name: rows[name]}, indent=1))
-    write_json(asked.json, {"made_by": made_by(base, asked), "codecs": rows})
+        enter(asked.json, name, row(judged, split.select(samples, "test")), made_by(base, asked))
 
 
 def arguments() -> argparse.Namespace:
@@ -59,7 +57,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--long-side", type=int, default=512)
-    parser.add_argument("--bottom", action="store_true", help="also anchor the slots at the bottom")
+    parser.add_argument("--codec", action="append", choices=["set", "slots-top", "slots-bottom"])
     return parser.parse_args()
 
 
@@ -79,16 +77,24 @@ def films(folder: Path, long_side: int, *, seed: int) -> tuple[Sequence[Sample],
     return samples, split
 
 
-def codecs(image_size: int, *, bottom: bool) -> dict[str, dict[str, Any]]:
-    """Both encodings with the same Gaussian, in input px, on maps of the same size."""
+def codecs(image_size: int) -> dict[str, dict[str, Any]]:
+    """The encodings with the same Gaussian, in input px, on maps of the same size."""
     slots = {
         "name": "slots",
-        "anchor": "top",
         "sigma": SIGMA * 512 / image_size,
         "heatmap_size": image_size // 4,
     }
-    chosen = {"set": {"name": "set"}, "slots-top": slots}
-    return {**chosen, "slots-bottom": {**slots, "anchor": "bottom"}} if bottom else chosen
+    anchors = {f"slots-{anchor}": {**slots, "anchor": anchor} for anchor in ("top", "bottom")}
+    return {"set": {"name": "set"}, **anchors}
+
+
+def enter(path: Path, name: str, row: dict[str, Any], origin: dict[str, Any]) -> None:
+    """Adds one encoding to the results, or starts them anew where they are of another recipe."""
+    results = json.loads(path.read_text()) if path.exists() else {}
+    if results.get("made_by") != origin:
+        results = {"made_by": origin, "codecs": {}}
+    results["codecs"][name] = row
+    write_json(path, results)
 
 
 def with_codec(recipe: Recipe, codec: dict[str, Any]) -> Recipe:

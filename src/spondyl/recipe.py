@@ -63,11 +63,11 @@ class SetCodecRecipe(Section):
     """Gaussian of a vertebra's centre, map px."""
     corner_sigma: Positive = 1.25
     """Gaussian of a corner, map px."""
-    offset_weight: Positive = 1.0
+    offset_weight: Positive = 10.0
     """Weight of the offsets from centre to corner in the loss."""
-    level_weight: Positive = 0.1
+    level_weight: Positive = 1.0
     """Weight of the level names in the loss."""
-    facing_weight: Positive = 0.05
+    facing_weight: Positive = 0.5
     """Weight of the facing in the loss."""
     score_threshold: Fraction = 0.3
     """Centres whose score is lower are not vertebrae."""

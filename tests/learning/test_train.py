@@ -109,7 +109,7 @@ def test_a_run_leaves_a_full_record(whole_run: Path, samples: list[Sample]) -> N
     assert manifest["training_films"] == 12
     assert manifest["validation_films"] == 4
     assert manifest["recipe_digest"] == read_recipe(whole_run / "recipe.yaml").digest
-    assert manifest["packages"]["torch"] == torch.__version__
+    assert torch.__version__.startswith(manifest["packages"]["torch"])
     rows = json.loads((whole_run / "history.json").read_text())
     assert [row["epoch"] for row in rows] == [1, 2, 3]
     assert {"train_loss", "val_loss", "val_penalised_mre", "learning_rate"} <= rows[0].keys()
