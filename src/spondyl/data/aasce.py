@@ -75,8 +75,8 @@ def study_of(stem: str) -> str:
     return found.group(1) if found else re.sub(r"\d+$", "", stem)
 
 
-_Corners = Callable[[int, int], Float64[np.ndarray, "68 2"]]
-"""Image px of the 68 corners on a film of the height and width given."""
+_Corners = Callable[[int, int], Float64[np.ndarray, "k 2"]]
+"""Image px of the K corners, 68 where all is well, on a film of the height and width given."""
 
 
 def _tables(folder: Path) -> list[Path]:
@@ -126,7 +126,7 @@ def _csv(path: Path) -> list[list[str]]:
     return [row for row in csv.reader(load_text(path).splitlines()) if row]
 
 
-def _listed(stored: object, height: int, width: int) -> Float64[np.ndarray, "68 2"]:
+def _listed(stored: object, height: int, width: int) -> Float64[np.ndarray, "k 2"]:
     data = mapping(stored, "entry")
     stated = [number(entry(data, side, "entry"), side) for side in ("width", "height")]
     if stated != [width, height]:
@@ -136,7 +136,7 @@ def _listed(stored: object, height: int, width: int) -> Float64[np.ndarray, "68 
     return np.array([corner(c, f"corner {k}") for k, c in enumerate(corners, start=1)])
 
 
-def _fractions(row: list[str], height: int, width: int) -> Float64[np.ndarray, "68 2"]:
+def _fractions(row: list[str], height: int, width: int) -> Float64[np.ndarray, "k 2"]:
     if len(row) != 2 * _CORNERS:
         raise AnnotationError(f"{len(row)} numbers, need {2 * _CORNERS} (68 x, then 68 y)")
     try:
@@ -146,7 +146,7 @@ def _fractions(row: list[str], height: int, width: int) -> Float64[np.ndarray, "
     return np.array(values).reshape(2, _CORNERS).T * (width, height)
 
 
-def _matrix(path: Path, height: int, width: int) -> Float64[np.ndarray, "68 2"]:
+def _matrix(path: Path, height: int, width: int) -> Float64[np.ndarray, "k 2"]:
     from scipy.io import loadmat
 
     try:
