@@ -115,22 +115,19 @@ def _print_table(judged: Evaluation) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    first, last = f"{judged.thresholds[0]:g}", f"{judged.thresholds[-1]:g}"
-    columns = {
-        "MRE px": "mre_px",
-        "at 512": "mre_512",
-        "% diagonal": "mre_diagonal",
-        "% height": "mre_height",
-        "mm": "mre_mm",
-        f"SDR@{first} %": f"sdr@{first}",
-        f"SDR@{last} %": f"sdr@{last}",
+    metrics = {
+        "MRE, px": "mre_px",
+        "MRE, px at 512": "mre_512",
+        "MRE, % of the diagonal": "mre_diagonal",
+        "MRE, % of the height": "mre_height",
+        "MRE, mm": "mre_mm",
+        **{f"SDR@{limit:g}, %": f"sdr@{limit:g}" for limit in judged.thresholds},
     }
-    table = Table("protocol", "found", *columns, title=f"{judged.films} films")
-    for score in judged.protocols:
-        cells = [_shown(score.metrics[key]) for key in columns.values()]
-        table.add_row(score.protocol, f"{score.found} / {score.corners}", *cells)
-    console = Console(soft_wrap=True)
-    console.print(table)
+    table = Table(f"{judged.films} films", *(score.protocol for score in judged.protocols))
+    table.add_row("corners found", *(f"{s.found} / {s.corners}" for s in judged.protocols))
+    for label, key in metrics.items():
+        table.add_row(label, *(_shown(score.metrics[key]) for score in judged.protocols))
+    Console().print(table)
     detection, naming = judged.detection, judged.naming
     print(
         f"vertebrae: recall {_shown(detection.recall)} %, precision {_shown(detection.precision)} %"

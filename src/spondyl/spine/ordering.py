@@ -14,6 +14,7 @@ from spondyl.spine.landmarks import corner_mean
 _SAME_CENTRE: Final = 1 / 3  # of a vertebra's height: closer centres are one vertebra
 _SAME_AREA: Final = 0.4  # intersection over union: quadrilaterals above it are one vertebra
 _REACH: Final = 2.0  # heights: how far a candidate speaks for its neighbours' axis and size
+_SMALLEST: Final = 1e-3  # px: an untrained network may put all corners of a vertebra on one point
 _USUAL_WIDTH: Final = 1.4  # width / height of a vertebral body, where only one was seen
 
 
@@ -35,7 +36,7 @@ class Bodies:
     def of(cls, corners: Float64[np.ndarray, "n 4 2"], weight: Float64[np.ndarray, " n"]) -> Bodies:
         """The bodies with these ``corners``; ``weight`` says how much each one is believed."""
         corners = _with_fourth_corner(corners)
-        heights, widths = _sizes(corners)
+        heights, widths = (np.maximum(size, _SMALLEST) for size in _sizes(corners))
         own = _own_axes(corners)
         centres = _body_centres(corners, own, heights)
         near = _nearness(centres, heights) * np.maximum(weight, 1e-3)

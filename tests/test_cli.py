@@ -1,0 +1,501 @@
+"""The command line: the whole way, what it says of bad input, and how soon it answers."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import spondyl
+from spondyl import cli
+from spondyl.cli import main
+from spondyl.cli.inputs import name_films, parse_anchor
+from spondyl.errors import FilmError, UsageError
+
+COMMANDS = ("demo", "phantom", "train", "predict", "evaluate", "draw", "history")
+SMALL = (
+    "model.name=unet_small",
+    "model.pretrained=false",
+    "data.image_size=64",
+    "data.val_split=0.3",
+    "training.epochs=1",
+    "training.batch_size=4",
+    "training.warmup_epochs=0",
+    "training.frozen_epochs=0",
+)
+
+
+class Said:
+    """What a command printed, and its exit code."""
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.lines = code, out, err.splitlines()
+
+
+class Run:
+    """Runs commands in this process."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+
+    def __call__(self, *arguments: object) -> Said:
+        self._capsys.readouterr()
+        code = main([str(argument) for argument in arguments])
+        printed = self._capsys.readouterr()
+        return Said(code, printed.out, printed.err)
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    return Run(capsys)
+
+
+@pytest.fixture(scope="module")
+def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten small phantoms and their annotations."""
+    folder = tmp_path_factory.mktemp("data") / "phantoms"
+    assert main(["phantom", str(folder), "--films", "10", "--long-side", "160"]) == 0
+    return folder
+
+
+@pytest.fixture
+def copied(phantoms: Path, tmp_path: Path) -> Path:
+    """The same phantoms, to be damaged."""
+    return Path(shutil.copytree(phantoms, tmp_path / "copied"))
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of a network that learnt nothing."""
+    path = tmp_path_factory.mktemp("weights") / "untrained.safetensors"
+    _save(path, trained="unet_small", said="unet_small")
+    return path
+
+
+def _save(path: Path, *, trained: str, said: str) -> None:
+    from spondyl.learning.checkpoint import save_model
+    from spondyl.learning.codecs import make_codec
+    from spondyl.learning.networks import build_network
+    from spondyl.recipe import Recipe, override
+
+    recipe = override(Recipe(), [*SMALL, f"model.name={said}"])
+    model = recipe.model.model_copy(update={"name": trained})
+    network = build_network(model, make_codec(recipe.codec, 64).channels)
+    save_model(path, network, recipe, about={})
+
+
+def _settings() -> list[str]:
+    return [part for setting in SMALL for part in ("--set", setting)]
+
+
+@pytest.fixture(scope="module")
+def trained(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of one epoch."""
+    folder = tmp_path_factory.mktemp("runs") / "first"
+    arguments = ["train", phantoms, "--recipe", "spondyl", "--out", folder, "--device", "cpu"]
+    assert main([*map(str, arguments), *_settings()]) == 0
+    return folder
+
+
+def test_the_whole_way_goes_through_the_command_line(
+    run: Run, phantoms: Path, trained: Path, tmp_path: Path
+) -> None:
+    best, split = trained / "best_mre.safetensors", trained / "split.json"
+    found, judged = tmp_path / "found", tmp_path / "judged"
+    part = ("--split", split, "--part", "val")
+    said = run("predict", "--data", phantoms, *part, "--weights", best, "--out", found)
+    assert (said.code, said.out.strip()) == (0, str(found / "predictions.json"))
+    keys = [
+        image["key"] for image in json.loads((found / "predictions.json").read_text())["images"]
+    ]
+    assert keys == [k for ks in json.loads(split.read_text())["parts"]["val"].values() for k in ks]
+    assert len(list((found / "overlays").glob("*.png"))) == len(keys) == 3
+
+    said = run("evaluate", found / "predictions.json", phantoms, *part, "--out", judged)
+    assert said.code == 0
+    assert all(name in said.out for name in ("all", "ordinal", "matched", "3 films"))
+    assert (judged / "evaluation.json").is_file()
+
+
+def test_the_summary_has_a_row_a_film(
+    run: Run, phantoms: Path, weights: Path, tmp_path: Path
+) -> None:
+    arguments = ("--weights", weights, "--out", tmp_path, "--no-overlays")
+    assert run("predict", phantoms / "images", *arguments).code == 0
+    with (tmp_path / "summary.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["film"] for row in rows] == [f"phantom-{k:05d}" for k in range(10)]
+    assert all(row["note"] for row in rows)
+    assert not (tmp_path / "overlays").exists()
+
+
+def test_a_history_becomes_a_figure(run: Run, trained: Path, tmp_path: Path) -> None:
+    out = tmp_path / "history.svg"
+    assert run("history", trained, "--out", out).code == 0
+    assert out.read_text().lstrip().startswith("<?xml")
+
+
+def test_annotations_are_drawn_film_by_film(run: Run, phantoms: Path, tmp_path: Path) -> None:
+    said = run("draw", phantoms, "--out", tmp_path)
+    assert (said.code, said.out.strip()) == (0, str(tmp_path))
+    assert len(list(tmp_path.glob("*.png"))) == 10
+
+
+def test_predictions_are_drawn_on_one_film(
+    run: Run, phantoms: Path, weights: Path, tmp_path: Path
+) -> None:
+    film = phantoms / "images" / "phantom-00003.png"
+    run("predict", film, "--weights", weights, "--out", tmp_path / "found", "--no-overlays")
+    predictions = tmp_path / "found" / "predictions.json"
+    assert run("draw", film, "--predictions", predictions, "--out", tmp_path / "drawn").code == 0
+    assert [path.name for path in (tmp_path / "drawn").iterdir()] == ["phantom-00003.png"]
+    said = run("draw", film, "--out", tmp_path / "drawn")
+    assert said.lines == [f"spondyl: {film}: one film has no annotation; need --predictions"]
+
+
+def test_a_run_that_is_there_is_not_written_over(run: Run, phantoms: Path, trained: Path) -> None:
+    said = run("train", phantoms, "--recipe", "spondyl", "--out", trained, *_settings())
+    assert (said.code, len(said.lines)) == (2, 1)
+    assert str(trained) in said.lines[0]
+
+
+def test_phantoms_are_not_written_into_a_folder_in_use(run: Run, phantoms: Path) -> None:
+    said = run("phantom", phantoms, "--films", "1")
+    expected = f"spondyl: {phantoms}: is not empty; need a new folder, or --force"
+    assert (said.code, said.lines) == (2, [expected])
+
+
+# bad films
+
+
+def damaged_films(folder: Path) -> list[str]:
+    """Films that cannot be used; returns their names."""
+    good = folder / "phantom-00000.png"
+    Image.open(good).save(folder / "whole.jpg")
+    (folder / "truncated.jpg").write_bytes((folder / "whole.jpg").read_bytes()[:900])
+    (folder / "whole.jpg").unlink()
+    (folder / "text.png").write_text("this is no film\n")
+    colours = np.random.default_rng(0).integers(0, 255, (120, 90, 3), dtype=np.uint8)
+    Image.fromarray(colours).save(folder / "photograph.png")
+    return ["photograph.png", "text.png", "truncated.jpg"]
+
+
+def test_a_batch_goes_on_past_bad_films_and_sums_up(
+    run: Run, copied: Path, weights: Path, tmp_path: Path
+) -> None:
+    bad = damaged_films(copied / "images")
+    said = run("predict", copied / "images", "--weights", weights, "--out", tmp_path / "found")
+    assert said.code == 2
+    assert len(said.lines) == 4
+    assert all(name in line for name, line in zip(bad, said.lines, strict=False))
+    assert said.lines[-1] == "3 of 13 films failed"
+    found = json.loads((tmp_path / "found" / "predictions.json").read_text())
+    assert len(found["images"]) == 10
+
+
+@pytest.mark.parametrize("name", ["truncated.jpg", "text.png", "photograph.png", "missing.png"])
+def test_one_bad_film_is_one_line(
+    run: Run, copied: Path, weights: Path, tmp_path: Path, name: str
+) -> None:
+    damaged_films(copied / "images")
+    film = copied / "images" / name
+    said = run("predict", film, "--weights", weights, "--out", tmp_path / "found")
+    assert said.code == 2
+    assert name in said.lines[0]
+    assert len(said.lines) <= 2
+    assert "Traceback" not in " ".join(said.lines)
+
+
+def test_an_empty_folder_is_one_line_for_every_command(
+    run: Run, weights: Path, tmp_path: Path
+) -> None:
+    empty, out = tmp_path / "empty", tmp_path / "out"
+    empty.mkdir()
+    for arguments in (
+        ("predict", empty, "--weights", weights, "--out", out),
+        ("predict", "--data", empty, "--weights", weights, "--out", out),
+        ("train", empty, "--recipe", "spondyl", "--out", out),
+        ("draw", empty, "--out", out),
+        ("history", empty, "--out", out / "history.svg"),
+        ("evaluate", empty / "predictions.json", empty, "--out", out),
+    ):
+        said = run(*arguments)
+        assert (said.code, len(said.lines)) == (2, 1), arguments
+        assert said.lines[0].startswith(f"spondyl: {empty}"), arguments
+    assert not out.exists()
+
+
+# bad annotations
+
+
+def change(folder: Path, edit: Any) -> None:
+    """Rewrites the annotations of phantoms."""
+    path = folder / "annotations.json"
+    data = json.loads(path.read_text())
+    edit(data)
+    path.write_text(json.dumps(data))
+
+
+def drop_the_film(folder: Path) -> str:
+    (folder / "images" / "phantom-00002.png").unlink()
+    return "phantom-00002"
+
+
+def three_corners(folder: Path) -> str:
+    def edit(data: Any) -> None:
+        del data["images"][2]["landmarks"]
+        first = next(a for a in data["annotations"] if a["image_id"] == data["images"][2]["id"])
+        del first["keypoints"][9:]
+
+    change(folder, edit)
+    return "3 corners, need 4"
+
+
+def nan_coordinates(folder: Path) -> str:
+    def edit(data: Any) -> None:
+        del data["images"][2]["landmarks"]
+        first = next(a for a in data["annotations"] if a["image_id"] == data["images"][2]["id"])
+        first["keypoints"][:3] = [float("nan"), 20, 2]
+
+    change(folder, edit)
+    return "NaN, need a finite number"
+
+
+@pytest.mark.parametrize("damage", [drop_the_film, three_corners, nan_coordinates])
+def test_training_refuses_bad_annotations_before_the_first_epoch(
+    run: Run, copied: Path, tmp_path: Path, damage: Any
+) -> None:
+    reason = damage(copied)
+    out = tmp_path / "run"
+    said = run("train", copied, "--recipe", "spondyl", "--out", out, *_settings())
+    assert (said.code, len(said.lines)) == (2, 2)
+    assert "phantom-00002" in said.lines[0]
+    assert reason in said.lines[0]
+    assert said.lines[1] == (
+        f"spondyl: {copied}: 1 annotations cannot be used; repair them, or give --skip-bad"
+    )
+    assert not out.exists()
+
+
+def test_training_goes_on_without_bad_annotations_where_told_to(
+    run: Run, copied: Path, tmp_path: Path
+) -> None:
+    drop_the_film(copied)
+    out = tmp_path / "run"
+    said = run(
+        "train", copied, "--recipe", "spondyl", "--out", out, "--skip-bad", "--device", "cpu",
+        *_settings(),
+    )  # fmt: skip
+    assert said.code == 0
+    assert "phantom-00002" in said.lines[0]
+    assert said.out.strip() == str(out / "best_mre.safetensors")
+    assert json.loads((out / "run.json").read_text())["training_films"] == 6
+
+
+# bad recipes and weights
+
+
+def test_an_unknown_setting_is_one_line(run: Run, phantoms: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "run.yaml"
+    recipe.write_text("training: {epoch: 3}\n")
+    said = run("train", phantoms, "--recipe", recipe, "--out", tmp_path / "run")
+    expected = f"{recipe}: unknown setting 'training.epoch'; did you mean 'training.epochs'?"
+    assert (said.code, said.lines) == (2, [f"spondyl: {expected}"])
+
+
+def test_options_beside_the_recipe_are_part_of_it(tmp_path: Path) -> None:
+    from spondyl.cli.training import _recipe
+
+    weights = tmp_path / "own.safetensors"
+    recipe = _recipe("plan/unet", ["training.epochs=3"], weights=weights, seed=7)
+    assert (recipe.seed, recipe.training.epochs, recipe.model.weights) == (7, 3, weights)
+    assert recipe.model.name == "unet"
+
+
+def test_a_checkpoint_of_another_network_is_one_line(
+    run: Run, phantoms: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "other.safetensors"
+    _save(path, trained="hrnet_w18_small", said="unet_small")
+    said = run("predict", phantoms / "images", "--weights", path, "--out", tmp_path / "found")
+    assert (said.code, len(said.lines)) == (2, 1)
+    assert said.lines[0].startswith(f"spondyl: {path}: weights of another network than unet_small")
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\x80\x02pickle", b"junk" * 100])
+def test_what_is_no_checkpoint_is_one_line(
+    run: Run, phantoms: Path, tmp_path: Path, content: bytes | None
+) -> None:
+    path = tmp_path / "model.safetensors"
+    if content is not None:
+        path.write_bytes(content)
+    said = run("predict", phantoms / "images", "--weights", path, "--out", tmp_path / "found")
+    assert (said.code, len(said.lines)) == (2, 1)
+    assert said.lines[0].startswith(f"spondyl: {path}: ")
+
+
+# arguments
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["predict", "--anchor", "L5"], "--anchor L5: need LEVEL=PLACE"),
+        (["predict"], "FILMS and --data: need one of the two"),
+        (["predict", "film.png", "--data", "x"], "FILMS and --data: need one of the two"),
+        (
+            ["predict", "film.png", "--part", "val"],
+            "--split, --part and --format: only with --data",
+        ),
+        (["predict", "film.png", "--device", "tpu"], "Invalid value for '--device'"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_one_line(run: Run, arguments: list[str], said: str) -> None:
+    result = run(*arguments, "--weights", "w.safetensors", "--out", "out")
+    assert (result.code, len(result.lines)) == (2, 1)
+    assert result.lines[0].startswith(f"spondyl: {said}")
+
+
+def test_a_part_needs_its_split(run: Run, phantoms: Path, weights: Path, tmp_path: Path) -> None:
+    said = run(
+        "predict", "--data", phantoms, "--part", "val", "--weights", weights, "--out", tmp_path
+    )
+    expected = "spondyl: --split and --part: only one was given; need both, or neither"
+    assert said.lines == [expected]
+
+
+@pytest.mark.parametrize("text", ["L5", "=3", "L5=", "L5=-1", "L5=three", ""])
+def test_an_anchor_that_cannot_be_read_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="need LEVEL=PLACE"):
+        parse_anchor(text)
+
+
+def test_an_anchor_is_a_level_and_a_place() -> None:
+    assert parse_anchor("l5=3") == ("L5", 3)
+    assert parse_anchor(None) is None
+
+
+def test_films_of_one_name_keep_apart(tmp_path: Path) -> None:
+    paths = [tmp_path / "a" / "film.png", tmp_path / "b" / "film.png", tmp_path / "other.png"]
+    for path in paths:
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    assert list(name_films(paths).values()) == [
+        paths[0].as_posix(),
+        paths[1].as_posix(),
+        "other",
+    ]
+
+
+# how errors are shown
+
+
+def fail_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    def raising(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "app", raising)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (FilmError("a.png: is\nempty"), 2, "a.png: is empty"),
+        (PermissionError(13, "Permission denied", "out"), 2, "out: permission denied"),
+        (OSError(28, "No space left on device"), 2, "no space left on device"),
+        (
+            ModuleNotFoundError("No module named 'torch'", name="torch"),
+            2,
+            "torch is not installed; run: pip install 'spondyl[train]'",
+        ),
+        (
+            ModuleNotFoundError("No module named 'scipy'", name="scipy.stats"),
+            2,
+            "scipy.stats is not installed; run: pip install 'spondyl[eval]'",
+        ),
+        (
+            TypeError("wrong"),
+            1,
+            "internal error: TypeError: wrong; please report it, with what SPONDYL_DEBUG=1 prints",
+        ),
+    ],
+)
+def test_an_error_is_one_line_and_a_code(
+    run: Run, monkeypatch: pytest.MonkeyPatch, error: Exception, code: int, line: str
+) -> None:
+    fail_with(monkeypatch, error)
+    said = run("draw")
+    assert (said.code, said.lines) == (code, [f"spondyl: {line}"])
+
+
+def test_a_traceback_is_there_for_who_asks(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    fail_with(monkeypatch, TypeError("wrong"))
+    monkeypatch.setenv("SPONDYL_DEBUG", "1")
+    assert run("draw").lines[0].startswith("Traceback")
+
+
+def test_an_interrupt_is_130(
+    run: Run, monkeypatch: pytest.MonkeyPatch, phantoms: Path, tmp_path: Path
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("spondyl.data.phantom.write_phantoms", interrupted)
+    assert run("phantom", tmp_path / "new").code == 130
+
+
+def test_the_version_goes_to_stdout(run: Run) -> None:
+    said = run("--version")
+    assert (said.code, said.out) == (0, f"spondyl {spondyl.__version__}\n")
+
+
+def test_no_command_and_an_unknown_command_are_one_line(run: Run) -> None:
+    assert run().lines == ["spondyl: Missing command; see spondyl --help"]
+    assert run("trian").code == 2
+
+
+# how soon it answers
+
+
+def seconds_to_help(*arguments: str) -> float:
+    program = "import sys; from spondyl.cli import main; sys.exit(main())"
+    started = time.perf_counter()
+    subprocess.run(
+        [sys.executable, "-c", program, *arguments, "--help"], check=True, capture_output=True
+    )
+    return time.perf_counter() - started
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_answers_within_half_a_second(command: str) -> None:
+    arguments = [command] if command else []
+    assert min(seconds_to_help(*arguments) for _ in range(3)) < 0.5
+
+
+def test_help_imports_nothing_heavy() -> None:
+    program = (
+        "import sys; from spondyl.cli import main; main(['train', '--help']); "
+        "heavy = {'numpy', 'pydantic', 'torch', 'jaxtyping', 'rich', 'PIL', 'yaml'}; "
+        "sys.exit(' '.join(heavy & set(sys.modules)) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_option_says_what_it_is_for(run: Run, command: str) -> None:
+    from typer.main import get_command
+
+    options: Any = get_command(cli.app)
+    bare = [p.name for p in options.commands[command].params if not getattr(p, "help", None)]
+    assert bare == []
+    assert run(command, "-h").code == 0
