@@ -396,6 +396,29 @@ def test_films_of_one_name_keep_apart(tmp_path: Path) -> None:
     ]
 
 
+def test_a_device_that_is_not_there_is_one_line(
+    run: Run, monkeypatch: pytest.MonkeyPatch, phantoms: Path, weights: Path, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
+    common = ("--out", tmp_path / "out", "--device", "cuda")
+    for arguments in (
+        ("predict", phantoms / "images", "--weights", weights, *common),
+        ("train", phantoms, "--recipe", "demo", *common),
+    ):
+        said = run(*arguments)
+        assert said.code == 2
+        assert said.lines[-1] == "spondyl: device cuda: is not on this machine; need cpu"
+
+
+def test_the_package_runs_as_a_module_with_the_same_exit_code() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "spondyl", "trian"], capture_output=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith(b"spondyl: No such command")
+
+
 # how errors are shown
 
 

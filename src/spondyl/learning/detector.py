@@ -12,6 +12,7 @@ from numpy import ndarray
 from torch import Tensor, nn
 
 from spondyl.data.sample import Sample
+from spondyl.errors import UsageError
 from spondyl.learning.batches import to_unit
 from spondyl.learning.checkpoint import LoadedModel, load_model
 from spondyl.learning.codecs import Codec, make_codec
@@ -61,12 +62,18 @@ def predict_samples(predictor: Predictor, samples: Sequence[Sample]) -> list[Sam
 
 
 def pick_device(name: str) -> str:
-    """``auto`` is the first of CUDA, Apple's MPS and the CPU that is there."""
-    if name != "auto":
-        return name
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
+    """``auto`` is the first of CUDA, Apple's MPS and the CPU that is there.
+
+    Raises:
+        UsageError: the device is not there.
+    """
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    devices = [*(device for device, found in there.items() if found), "cpu"]
+    if name == "auto":
+        return devices[0]
+    if name not in devices:
+        raise UsageError(f"device {name}: is not on this machine; need {' or '.join(devices)}")
+    return name
 
 
 def _made_by(model: LoadedModel, path: Path) -> Mapping[str, str]:
