@@ -264,19 +264,19 @@ def _write_habit(
         return
     pad = rng.uniform(2, 11, (len(points), 2))
     size = np.array([sample.width, sample.height])
-    write_text(folder / f"{sample.key}.txt", _yolo_pose(points / size, (low - pad) / size,
-                                                        (high + pad) / size))  # fmt: skip
+    edges = [(p + 0.5) / size for p in (points, low - pad, high + pad)]  # the film spans 0 to 1
+    write_text(folder / f"{sample.key}.txt", _yolo_pose(*edges))
 
 
 def _clipped(sample: Sample) -> Float64[np.ndarray, "v 4 2"]:
-    """The corners within the film; one not seen completes the parallelogram."""
+    """The corners within the film; one not seen completes the parallelogram, or falls on its wall."""
     points = sample.landmarks.points.copy()
     for vertebra in points:
         for corner in np.flatnonzero(np.isnan(vertebra[:, 0])):
             other, level, across = (corner + 2) % 4, corner ^ 1, (corner + 2) % 4 ^ 1
             guess = vertebra[level] + vertebra[other] - vertebra[across]
             vertebra[corner] = guess if not np.isnan(guess).any() else vertebra[other]
-    points = np.where(np.isnan(points), 0.0, points)
+    points = points[~np.isnan(points).any(axis=(1, 2))]
     return np.clip(points, 0, [sample.width - 1, sample.height - 1])
 
 
