@@ -55,7 +55,8 @@ class Run:
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.delenv("SPONDYL_DEBUG", raising=False)
     return Run(capsys)
 
 
@@ -396,19 +397,26 @@ def test_films_of_one_name_keep_apart(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.skipif(sys.platform == "darwin", reason="the device may be there")
 def test_a_device_that_is_not_there_is_one_line(
-    run: Run, monkeypatch: pytest.MonkeyPatch, phantoms: Path, weights: Path, tmp_path: Path
+    run: Run, phantoms: Path, weights: Path, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
-    common = ("--out", tmp_path / "out", "--device", "cuda")
+    common = ("--out", tmp_path / "out", "--device", "mps")
     for arguments in (
         ("predict", phantoms / "images", "--weights", weights, *common),
         ("train", phantoms, "--recipe", "demo", *common),
     ):
         said = run(*arguments)
+        assert said.lines[-1:] == [
+            f"spondyl: device mps: is not on this machine; need {_devices()}"
+        ]
         assert said.code == 2
-        assert said.lines[-1] == "spondyl: device cuda: is not on this machine; need cpu"
+
+
+def _devices() -> str:
+    import torch
+
+    return "cuda or cpu" if torch.cuda.is_available() else "cpu"
 
 
 def test_the_package_runs_as_a_module_with_the_same_exit_code() -> None:
