@@ -269,7 +269,7 @@ def _write_habit(
 
 
 def _clipped(sample: Sample) -> Float64[np.ndarray, "v 4 2"]:
-    """The corners within the film; one not seen completes the parallelogram, or falls on its wall."""
+    """The corners within the film; one not seen completes the parallelogram or joins its wall."""
     points = sample.landmarks.points.copy()
     for vertebra in points:
         for corner in np.flatnonzero(np.isnan(vertebra[:, 0])):
