@@ -2,7 +2,8 @@
 
 Draws phantoms, trains the recipe once with codec ``set`` and once with ``slots`` anchored at the
 top (``--codec`` chooses), judges both on films that were seen by neither training nor selection,
-and writes ``encoding.json``, from which the table in docs/benchmarks.md is made.
+and writes ``encoding.json``, from which the table in docs/benchmarks.md is made. A run that was
+stopped goes on where it was; one that is judged is not repeated.
 
     python benchmarks/encoding.py --out /tmp/encoding            # two CPU cores
     python benchmarks/encoding.py --out /tmp/encoding --recipe recipes/plan/hrnet_w32.yaml \
@@ -26,7 +27,8 @@ from spondyl.data.folder import read_annotations
 from spondyl.data.phantom import write_phantoms
 from spondyl.data.sample import Sample
 from spondyl.data.splitting import Split
-from spondyl.demo import Judged, train_and_judge
+from spondyl.demo import train_and_judge
+from spondyl.judging.evaluation import Evaluation
 from spondyl.recipe import Recipe, override, parse_recipe, read_recipe
 
 HERE = Path(__file__).parent
@@ -41,11 +43,10 @@ def main() -> None:
     base = override(read_recipe(asked.recipe), asked.set)
     known = codecs(base.data.image_size)
     for name in asked.codec or ["set", "slots-top"]:
-        recipe = with_codec(base, known[name])
-        judged = train_and_judge(
-            samples, split, recipe, asked.out / name, device=asked.device, console=console
-        )
-        enter(asked.json, name, row(judged, split.select(samples, "test")), made_by(base, asked))
+        recipe, run = with_codec(base, known[name]), asked.out / name
+        if not (run / "evaluation" / "evaluation.json").exists():
+            train_and_judge(samples, split, recipe, run, device=asked.device, console=console)
+        enter(asked.json, name, row(run, split.select(samples, "test")), made_by(base, asked))
 
 
 def arguments() -> argparse.Namespace:
@@ -101,18 +102,20 @@ def with_codec(recipe: Recipe, codec: dict[str, Any]) -> Recipe:
     return parse_recipe({**recipe.model_dump(mode="json"), "codec": codec}, name="encoding")
 
 
-def row(judged: Judged, unseen: Sequence[Sample]) -> dict[str, Any]:
+def row(run: Path, unseen: Sequence[Sample]) -> dict[str, Any]:
     """What the table shows of one encoding."""
-    usual = [sample for sample in unseen if not sample.flags & {"L6", "four lumbar"}]
-    manifest = json.loads((judged.run.folder / "run.json").read_text())
+    evaluation = Evaluation.read(run / "evaluation" / "evaluation.json")
+    manifest = json.loads((run / "run.json").read_text())
+    variants = sum(bool(sample.flags & {"L6", "four lumbar"}) for sample in unseen)
     return {
-        "training_seconds": round(judged.run.seconds),
-        "epochs": len(judged.run.history),
+        "network": evaluation.made_by["network"],
+        "training_seconds": round(manifest["seconds"]),
+        "epochs": len(json.loads((run / "history.json").read_text())),
         "device": manifest["device_name"],
         "threads": manifest["threads"],
         "parameters": manifest["parameters"],
-        "evaluation": judged.evaluation.to_json(),
-        "usual_films": len(usual),
+        "films_with_other_lumbar_counts": variants,
+        "evaluation": {**evaluation.to_json(), "per_film": []},
     }
 
 

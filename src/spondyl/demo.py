@@ -56,7 +56,7 @@ def run_demo(out: Path, *, seed: int = 0, films: int = 240) -> Path:
     """Phantoms, two trainings, two evaluations, one page; returns the page's path.
 
     Raises:
-        TrainingError: ``out`` holds an earlier demo.
+        TrainingError: ``out`` holds another demo.
     """
     console = Console(stderr=True)
     data = out / "phantoms"
@@ -115,9 +115,12 @@ def train_and_judge(
     console: Console,
     device: str = "auto",
 ) -> Judged:
-    """Trains on the split, predicts its test part, and judges that against the annotations."""
+    """Trains on the split, predicts its test part, and judges that against the annotations.
+
+    A run that was stopped in ``folder`` goes on where it was.
+    """
     console.print(f"training {recipe.model.name} with codec {recipe.codec.name}", highlight=False)
-    run = fit(samples, recipe, folder, split=split, device=device)
+    run = fit(samples, recipe, folder, split=split, device=device, resume=True)
     predictor = load_predictor(run.best_mre, device=device)
     unseen = split.select(samples, "test")
     predictions = predict_samples(predictor, unseen)
