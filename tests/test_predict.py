@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -6,6 +7,7 @@ from numpy.testing import assert_allclose
 from PIL import Image
 
 from spondyl.anatomy import LEVELS
+from spondyl.errors import FilmError
 from spondyl.film.letterbox import Letterbox
 from spondyl.film.radiograph import Radiograph
 from spondyl.predict import FoundFilm, Predictor, predict_films, within_film
@@ -190,3 +192,78 @@ def test_a_film_that_the_anchor_cannot_fit_is_refused_alone(tmp_path):
     [(path, message)] = refused
     assert path == paths[1]
     assert message.startswith(f"{paths[1]}: anchor L5=5: this film has 2 vertebrae")
+
+
+def test_films_are_read_by_whoever_knows_most_of_them(tmp_path):
+    """An annotation may say that a film is frontal where its file does not: nobody is anterior."""
+    sizes = [(300, 200), (320, 200)]
+    paths = write_films(tmp_path, sizes)
+    asked: list[Path] = []
+
+    def read(path: Path) -> Radiograph:
+        asked.append(path)
+        return film(*sizes[paths.index(path)], view="ap")
+
+    detector = Oracle(*(column(*size) for size in sizes), sizes=sizes)
+    found, refused = predict_films(predictor_of(detector), paths, read=read)
+    assert (asked, refused) == (paths, [])
+    assert [one.landmarks.facing for one in found] == [None, None]
+
+
+def test_what_the_reader_refuses_is_refused_in_its_words(tmp_path):
+    paths = write_films(tmp_path, [(300, 200), (300, 200)])
+
+    def read(path: Path) -> Radiograph:
+        if path == paths[0]:
+            raise FilmError(f"{path}: the patient moved")
+        return film(300, 200)
+
+    detector = Oracle(column(300, 200), sizes=[(300, 200)])
+    found, refused = predict_films(predictor_of(detector), paths, read=read)
+    assert [one.path for one in found] == paths[1:]
+    assert refused == [(paths[0], f"{paths[0]}: the patient moved")]
+
+
+def test_a_film_without_vertebrae_is_found_empty(tmp_path):
+    paths = write_films(tmp_path, [(300, 200)])
+    detector = Oracle(np.zeros((0, 4, 2)), sizes=[(300, 200)])
+    [(path, landmarks, height, width)], refused = predict_films(predictor_of(detector), paths)
+    assert (path, len(landmarks), height, width, refused) == (paths[0], 0, 300, 200, [])
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 8])
+def test_the_size_of_a_batch_changes_no_answer(batch_size):
+    sizes = [(300 + 40 * i, 260 - 20 * i) for i in range(4)]
+    detector = Oracle(*(column(*size) for size in sizes), sizes=sizes)
+    found = predictor_of(detector).many((film(*size) for size in sizes), batch_size=batch_size)
+    for landmarks, size in zip(found, sizes, strict=True):
+        assert_allclose(landmarks.points, column(*size), atol=1e-9)
+
+
+def test_a_faint_candidate_is_no_vertebra():
+    """The calibration's threshold decides, not the detector."""
+    size = (300, 200)
+    found = detections(Letterbox.fit(*size, SIZE).to_input(column(*size)))
+    found.score[2] = 0.01
+
+    class Told(Oracle):
+        def __call__(self, inputs):
+            return [found]
+
+    landmarks = predictor_of(Told(sizes=[]))(film(*size))
+    assert len(landmarks) == 5
+    assert_allclose(landmarks.points, np.delete(column(*size), 2, axis=0), atol=1e-9)
+
+
+def test_confidence_and_uncertainty_come_back_in_image_px():
+    """An input px of a 512 px film is two image px, so that a variance is four times as large."""
+    size = (512, 512)
+    told = replace(
+        detections(Letterbox.fit(*size, SIZE).to_input(column(*size))),
+        covariance=np.broadcast_to(np.eye(2), (6, 4, 2, 2)).copy(),
+    )
+    scaled = told.scaled(column(*size), 1 / Letterbox.fit(*size, SIZE).scale)
+    assert_allclose(scaled.covariance[0, 0], 4 * np.eye(2))
+    seen = within_film(scaled, 512, width=512)
+    assert_allclose(seen.corners, column(*size))
+    assert_allclose(seen.corner_score, 0.7)

@@ -121,7 +121,7 @@ def predict_films(
     it than its file.
     """
     found: list[FoundFilm] = []
-    reading = _Reading(paths, on_done)
+    reading = _Reading(paths, on_done, read)
     for unnamed in predictor.many(reading.films()):
         path, height, width = reading.waiting.popleft()
         try:
@@ -139,13 +139,14 @@ class _Reading:
 
     paths: Sequence[Path]
     on_done: Callable[[Path], object]
+    read: Callable[[Path], Radiograph]
     waiting: deque[tuple[Path, int, int]] = field(default_factory=deque)
     refused: list[Refused] = field(default_factory=list)
 
     def films(self) -> Iterator[Radiograph]:
         for path in self.paths:
             try:
-                film = read_radiograph(path)
+                film = self.read(path)
             except FilmError as error:
                 self.refused.append((path, str(error)))
                 self.on_done(path)
