@@ -181,3 +181,213 @@ def test_shift_changes_nothing_and_scale_only_the_unit(
     pair = tuple(x.moved((x.points + move) * factor) for x in (predicted, annotated))
     after = metrics.summarise([pair], scales=[1 / factor], thresholds=[4, 8])
     assert after == pytest.approx(before, nan_ok=True)
+
+
+@pytest.mark.parametrize(("move", "matched"), [(20.0, True), (20.01, False)])
+def test_boxes_match_at_an_overlap_of_exactly_a_half(move: float, matched: bool) -> None:
+    """60 px wide boxes moved by 20 px share 40 of 80 px."""
+    errors = metrics.matched_residuals(shifted(spine(1), move, 0), spine(1)).radial()
+    if matched:
+        np.testing.assert_allclose(errors, move)
+    else:
+        assert np.isnan(errors).all()
+
+
+def test_a_box_takes_three_corners_and_misses_none_of_them() -> None:
+    points = spine(2).points.copy()
+    points[0, 0] = points[1, 2:] = np.nan
+    predicted = Landmarks(points)
+    judged = metrics.matched_residuals(predicted, spine(2))
+    np.testing.assert_array_equal(judged.counted, [[True] * 4, [False] * 4])
+    np.testing.assert_allclose(judged.radial()[0], [np.inf, 0, 0, 0])
+
+
+def test_no_two_annotated_boxes_share_a_prediction() -> None:
+    """Two bodies annotated nearly alike: the prediction goes to the one that it overlaps most."""
+    points = np.concatenate([spine(1).points, shifted(spine(1), 0, 6).points])
+    judged = metrics.matched_residuals(shifted(spine(1), 0, 5), Landmarks(points))
+    np.testing.assert_array_equal(judged.counted.any(axis=1), [False, True])
+    np.testing.assert_allclose(judged.radial()[1], 1.0)
+
+
+@pytest.mark.parametrize("above", [True, False])
+@pytest.mark.parametrize(
+    ("out", "aside", "ignored"),
+    [
+        (21, 0, True),  # just past the outer endplate, half a height from the centre
+        (19, 0, False),  # on the vertebra: said twice
+        (30, 69, True),  # as far aside as out, and a height more
+        (30, 71, False),
+        (300, 339, True),
+        (300, -339, True),
+        (300, 341, False),
+    ],
+)
+def test_the_unlabelled_part_of_the_spine_widens_beyond_the_annotators_ends(
+    above: bool, out: float, aside: float, ignored: bool
+) -> None:
+    annotated = spine(3, top=1000)
+    end = annotated.select([0 if above else 2])
+    stray = shifted(end, aside, -out if above else out)
+    predicted = Landmarks(np.concatenate([annotated.points, stray.points]))
+    assert list(metrics.match(predicted, annotated).ignored) == [False] * 3 + [ignored]
+
+
+def test_each_end_is_complete_or_not_by_itself() -> None:
+    annotated = spine(6).select([1, 2, 3, 4])
+    for above, below in ((True, False), (False, True)):
+        matching = metrics.match(spine(6), annotated, complete_above=above, complete_below=below)
+        assert list(matching.ignored) == [not above, *[False] * 4, not below]
+
+
+@pytest.mark.parametrize(("x", "ignored"), [(5.11, True), (5.13, False)])
+def test_the_border_reaches_one_percent_of_the_long_side_into_the_film(
+    x: float, ignored: bool
+) -> None:
+    """512 px: 5.12 px from the centre of the first pixel, and as much on the other side."""
+    for left in (x, 511 - x - WIDTH):
+        stray = shifted(spine(1, top=200), left - 200, 0)
+        beside = metrics.match(stray, spine(4), size=(512, 512))
+        assert beside.ignored[0] == ignored
+
+
+def test_a_corner_not_seen_is_not_beyond_the_border() -> None:
+    points = shifted(spine(1, top=200), -190, 0).points.copy()
+    points[0, 0] = np.nan
+    assert not metrics.match(Landmarks(points), spine(4), size=(512, 512)).ignored.any()
+
+
+def test_what_stands_for_a_vertebra_is_never_ignored_though_the_border_cuts_it() -> None:
+    cut = spine(4, top=2)
+    matching = metrics.match(cut, cut, size=(512, 512))
+    assert matching.found == 4
+    assert not matching.ignored.any()
+
+
+def test_the_nearer_of_two_predictions_is_the_vertebra_and_the_other_false() -> None:
+    points = np.concatenate([shifted(spine(1), 0, 7).points, shifted(spine(1), 5, 3).points])
+    matching = metrics.match(Landmarks(points), spine(1), complete_above=True, complete_below=True)
+    assert list(matching.partner) == [1]
+    assert matching.false == 1
+
+
+def test_as_many_pairs_as_possible_go_before_the_shortest_distance() -> None:
+    """The greedy choice (5 px) would leave the first vertebra without a prediction."""
+    annotated = Landmarks(np.concatenate([spine(1).points, shifted(spine(1), 0, 24).points]))
+    predicted = Landmarks(np.concatenate([shifted(spine(1), 0, y).points for y in (19, 43)]))
+    assert list(metrics.match(predicted, annotated).partner) == [0, 1]
+
+
+def test_heights_are_means_of_the_walls_that_were_seen() -> None:
+    points = spine(2).points.copy()
+    points[0, 2, 1] -= 10  # the left wall is 30 px, the right one 40
+    points[1, 0] = np.nan
+    points[1, 3, 1] += 8
+    np.testing.assert_allclose(metrics.reference_heights(Landmarks(points)), [35, 48])
+
+
+def test_centres_are_compared_over_the_corners_that_both_have() -> None:
+    mine, yours = spine(1).points.copy(), shifted(spine(1), 3, 4).points.copy()
+    mine[0, 1], yours[0, 2] = np.nan, np.nan
+    np.testing.assert_allclose(metrics.centre_distances(mine, yours), [[5.0]])
+    mine[0, [0, 1]], yours[0, [2, 3]] = np.nan, np.nan
+    assert metrics.centre_distances(mine, yours) == [[np.inf]]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6), st.integers(1, 4), st.integers(1, 4))
+def test_the_assignment_of_unequal_sides_is_the_best_of_all(
+    seed: int, rows: int, columns: int
+) -> None:
+    """A side that is short is filled up with what may not be paired."""
+    rng = np.random.default_rng(seed)
+    size = max(rows, columns)
+    cost, allowed = np.zeros((size, size)), np.zeros((size, size), dtype=bool)
+    cost[:rows, :columns] = rng.uniform(0, 10, (rows, columns))
+    allowed[:rows, :columns] = rng.random((rows, columns)) < 0.7
+    partner = metrics.assign(cost[:rows, :columns], allowed[:rows, :columns])
+    assert len(partner) == columns
+    pairs = [(row, column) for column, row in enumerate(partner) if row >= 0]
+    number, least = brute_force(cost, allowed)
+    assert len(pairs) == number
+    assert sum(cost[pair] for pair in pairs) == pytest.approx(least)
+
+
+def scattered(seed: int) -> tuple[Landmarks, Landmarks]:
+    """Five vertebrae, and predictions of them that are shaken, left out, doubled and invented."""
+    rng = np.random.default_rng(seed)
+    annotated = spine(5, top=300)
+    copies = annotated.points[rng.integers(0, 5, 6)] + rng.normal(0, 9, (6, 1, 2))
+    return Landmarks(copies + rng.normal(0, 2, (6, 4, 2))), annotated
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6))
+def test_the_order_in_which_predictions_are_listed_plays_no_part(seed: int) -> None:
+    predicted, annotated = scattered(seed)
+    order = np.random.default_rng(seed).permutation(len(predicted))
+    before = metrics.match(predicted, annotated)
+    after = metrics.match(predicted.select(order.tolist()), annotated)
+    back = [order[row] if row >= 0 else -1 for row in after.partner]
+    assert back == list(before.partner)
+    np.testing.assert_array_equal(after.ignored, before.ignored[order])
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6), st.booleans(), st.booleans())
+def test_mirrored_films_are_matched_alike(seed: int, above: bool, below: bool) -> None:
+    predicted, annotated = scattered(seed)
+    size, ends = (900, 460), {"complete_above": above, "complete_below": below}
+    before = metrics.match(predicted, annotated, size=size, **ends)
+    after = metrics.match(predicted.mirrored(460), annotated.mirrored(460), size=size, **ends)
+    assert list(after.partner) == list(before.partner)
+    np.testing.assert_array_equal(after.ignored, before.ignored)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6), st.floats(-180, 180))
+def test_turned_films_are_matched_alike(seed: int, degrees: float) -> None:
+    """Nothing but the spine itself says where beyond its ends is."""
+    predicted, annotated = scattered(seed)
+    angle = np.radians(degrees)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    turned = [x.moved(x.points @ turn.T) for x in (predicted, annotated)]
+    before, after = metrics.match(predicted, annotated), metrics.match(*turned)
+    assert list(after.partner) == list(before.partner)
+    np.testing.assert_array_equal(after.ignored, before.ignored)
+    for judged, again in zip(
+        metrics.residuals(predicted, annotated, before.partner).radial().ravel(),
+        metrics.residuals(*turned, after.partner).radial().ravel(),
+        strict=True,
+    ):
+        assert again == pytest.approx(judged, abs=1e-6)
+
+
+def test_counts_add_up_whatever_is_predicted() -> None:
+    for seed in range(40):
+        predicted, annotated = scattered(seed)
+        matching = metrics.match(predicted, annotated)
+        assert matching.found + matching.missed == len(annotated)
+        ignored = int(matching.ignored.sum())
+        assert matching.found + matching.false + ignored == len(predicted)
+        used = matching.partner[matching.partner >= 0]
+        assert len(set(used.tolist())) == len(used)
+
+
+def test_the_summary_is_pooled_over_corners_not_averaged_over_films() -> None:
+    """Six vertebrae 1 px off and two of four 9 px off: 24 and 8 corners found, 8 missed."""
+    pairs = [
+        (shifted(spine(6), 1, 0), spine(6)),
+        (shifted(spine(4), 0, 9).select([0, 1]), spine(4)),
+    ]
+    summary = metrics.summarise(pairs, scales=[1.0, 0.5], thresholds=[1, 4.5])
+    assert summary["mre"] == pytest.approx((24 * 1 + 8 * 4.5) / 32)
+    assert summary["median"] == pytest.approx(1.0)
+    assert summary["penalised_mre"] == pytest.approx((24 * 1 + 8 * 4.5 + 8 * 48) / 40)
+    assert summary["sdr@1"] == pytest.approx(100 * 24 / 40)
+    assert summary["sdr@4.5"] == pytest.approx(100 * 32 / 40)
+    assert summary["recall"] == pytest.approx(100 * 8 / 10)
+
+
+def test_no_film_at_all_has_no_figure() -> None:
+    assert all(np.isnan(v) for v in metrics.summarise([], scales=[], thresholds=[4]).values())
