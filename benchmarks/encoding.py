@@ -6,8 +6,8 @@ and writes ``encoding.json``, from which the table in docs/benchmarks.md is made
 stopped goes on where it was; one that is judged is not repeated.
 
     python benchmarks/encoding.py --out /tmp/encoding            # two CPU cores
-    python benchmarks/encoding.py --out /tmp/encoding --recipe recipes/plan/hrnet_w32.yaml \
-        --set model.pretrained=false --set data.image_size=512 --device cuda
+    python benchmarks/encoding.py --out /tmp/encoding --recipe recipes/phantom-gpu.yaml \
+        --set model.name=resnet50 --device cuda --json benchmarks/gpu/encoding-resnet50.json
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from spondyl.data.folder import read_annotations
 from spondyl.data.phantom import write_phantoms
 from spondyl.data.sample import Sample
 from spondyl.data.splitting import Split
-from spondyl.demo import train_and_judge
+from spondyl.demo import train_and_judge, with_codec
 from spondyl.judging.evaluation import Evaluation
-from spondyl.recipe import Recipe, override, parse_recipe, read_recipe
+from spondyl.recipe import Recipe, override, read_recipe
 
 HERE = Path(__file__).parent
 TRAIN, VAL, TEST = 800, 80, 200
@@ -43,7 +43,8 @@ def main() -> None:
     base = override(read_recipe(asked.recipe), asked.set)
     known = codecs(base.data.image_size)
     for name in asked.codec or ["set", "slots-top"]:
-        recipe, run = with_codec(base, known[name]), asked.out / name
+        recipe = with_codec(base, known[name])
+        run = asked.out / f"{base.model.name}-{name}"
         if not (run / "evaluation" / "evaluation.json").exists():
             train_and_judge(samples, split, recipe, run, device=asked.device, console=console)
         enter(asked.json, name, row(run, split.select(samples, "test")), made_by(base, asked))
@@ -80,11 +81,7 @@ def films(folder: Path, long_side: int, *, seed: int) -> tuple[Sequence[Sample],
 
 def codecs(image_size: int) -> dict[str, dict[str, Any]]:
     """The encodings with the same Gaussian, in input px, on maps of the same size."""
-    slots = {
-        "name": "slots",
-        "sigma": SIGMA * 512 / image_size,
-        "heatmap_size": image_size // 4,
-    }
+    slots = {"name": "slots", "sigma": SIGMA * 512 / image_size}
     anchors = {f"slots-{anchor}": {**slots, "anchor": anchor} for anchor in ("top", "bottom")}
     return {"set": {"name": "set"}, **anchors}
 
@@ -96,10 +93,6 @@ def enter(path: Path, name: str, row: dict[str, Any], origin: dict[str, Any]) ->
         results = {"made_by": origin, "codecs": {}}
     results["codecs"][name] = row
     write_json(path, results)
-
-
-def with_codec(recipe: Recipe, codec: dict[str, Any]) -> Recipe:
-    return parse_recipe({**recipe.model_dump(mode="json"), "codec": codec}, name="encoding")
 
 
 def row(run: Path, unseen: Sequence[Sample]) -> dict[str, Any]:

@@ -18,29 +18,14 @@ from spondyl.judging.evaluate import Evaluation, evaluate
 from spondyl.judging.report import write_comparison_page, write_evaluation
 from spondyl.learning.detector import load_predictor, predict_samples
 from spondyl.learning.train import RunResult, fit
-from spondyl.recipe import Recipe, parse_recipe
+from spondyl.recipe import Recipe, parse_recipe, read_recipe, shipped_recipe
 from spondyl.spine.drawing import draw_overlay
-
-DEMO_SETTINGS: Mapping[str, object] = {
-    "model": {"name": "hrnet_w18_small", "pretrained": False},
-    "data": {"image_size": 160, "val_split": 0.1, "test_split": 0.15},
-    "training": {
-        "epochs": 24,
-        "batch_size": 8,
-        "learning_rate": 2e-3,
-        "min_lr": 1e-5,
-        "warmup_epochs": 1,
-        "ema_decay": 0.99,
-        "validate_every": 4,
-        "augmentation": {"rotation_range": 8, "shift_range": 0.05},
-    },
-}
-"""A small HRNet on small inputs: minutes on a laptop, and enough to see the difference."""
 
 CODECS: Mapping[str, Mapping[str, object]] = {
     "set": {"name": "set"},
     "slots, k-th from the top": {"name": "slots", "anchor": "top", "sigma": 16},
 }
+"""Both encodings of the demo; ``sigma`` gives slots a Gaussian as wide as the other's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +55,12 @@ def run_demo(out: Path, *, seed: int = 0, films: int = 240) -> Path:
             progress=lambda done: progress.update(task, completed=done),
         )
     samples = read_annotations(data).samples
-    settings = {**DEMO_SETTINGS, "seed": seed}
-    parts = split_by_group(samples, val=0.1, test=0.15, seed=seed)
+    base = read_recipe(shipped_recipe("demo")).model_copy(update={"seed": seed})
+    share = base.data
+    parts = split_by_group(samples, val=share.val_split, test=share.test_split, seed=seed)
     judged = {
         name: train_and_judge(
-            samples, parts, demo_recipe(settings, codec), out / codec_folder(name), console=console
+            samples, parts, with_codec(base, codec), out / codec_folder(name), console=console
         )
         for name, codec in CODECS.items()
     }
@@ -87,18 +73,15 @@ def run_demo(out: Path, *, seed: int = 0, films: int = 240) -> Path:
     )
 
 
-def demo_recipe(settings: Mapping[str, object], codec: Mapping[str, object]) -> Recipe:
-    """The recipe of one encoding; everything but the codec is shared.
+def with_codec(recipe: Recipe, codec: Mapping[str, object]) -> Recipe:
+    """The recipe with another encoding, on maps of a quarter of the input, everything else shared.
 
     Raises:
         RecipeError: an unknown or impossible setting.
     """
-    shared = dict(settings)
-    if codec["name"] == "slots":
-        data = shared["data"]
-        assert isinstance(data, Mapping)
-        codec = {**codec, "heatmap_size": data["image_size"] // 4}
-    return parse_recipe({**shared, "codec": dict(codec)}, name="demo")
+    maps = {"heatmap_size": recipe.data.image_size // 4} if codec["name"] == "slots" else {}
+    settings = {**recipe.model_dump(mode="json"), "codec": {**codec, **maps}}
+    return parse_recipe(settings, name="codec")
 
 
 def codec_folder(name: str) -> str:

@@ -159,10 +159,11 @@ class SetCodec:
         self, centres: Float[Tensor, "b v 2"]
     ) -> tuple[Int[Tensor, "b h w"], Bool[Tensor, "b h w"]]:
         """Which vertebra each cell belongs to, and whether it is close enough to speak for it."""
-        grid = _grid(self.heatmap_size, centres.device)
-        distance = torch.linalg.vector_norm(grid - centres[:, :, None, None], dim=-1)
+        steps = torch.arange(self.heatmap_size, device=centres.device, dtype=centres.dtype)
+        squared = (centres[..., None] - steps) ** 2  # (B, V, 2, size)
+        distance = squared[:, :, 1, :, None] + squared[:, :, 0, None, :]
         nearest, owner = distance.nan_to_num(torch.inf).min(dim=1)
-        return owner, nearest <= self._POSITIVE_RADIUS
+        return owner, nearest <= self._POSITIVE_RADIUS**2
 
     def _offsets(
         self,

@@ -1,0 +1,38 @@
+"""The page of results says what the results say."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def tables() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("tables", ROOT / "benchmarks" / "tables.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_page_is_generated_from_the_results(tables: ModuleType) -> None:
+    assert tables.page() == tables.PAGE.read_text()
+
+
+def test_a_figure_is_given_with_its_interval_and_a_missing_one_as_a_dash(
+    tables: ModuleType,
+) -> None:
+    from spondyl.judging.statistics import Estimate
+
+    assert tables.number(Estimate(1.234, 1.0, 1.5)) == "1.23 [1.00, 1.50]"
+    assert tables.number(Estimate(1.234, None, None)) == "1.23"
+    assert tables.number(Estimate(None, None, None)) == "-"
+
+
+def test_no_result_names_a_film(tables: ModuleType) -> None:
+    for path in (ROOT / "benchmarks").rglob("*.json"):
+        assert ".jpg" not in path.read_text(), path.name
