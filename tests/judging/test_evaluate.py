@@ -186,3 +186,71 @@ def test_films_without_annotated_vertebrae_or_names_do_no_harm() -> None:
     assert result.naming.vertebrae == 0
     assert result.protocol("named").metrics["sdr@2"].value is None
     assert [part.name for part in result.per_level] == ["no name"]
+
+
+def test_an_error_of_just_the_threshold_is_within_it() -> None:
+    annotations = [film("a", spine(3))]
+    for move, expected in ((8.0, 100.0), (8.001, 0.0)):  # 4 px at 512
+        metrics = judge([film("a", shifted(spine(3), move, 0))], annotations)
+        assert metrics.protocol("all").metrics["sdr@4"].value == expected
+
+
+def test_512_goes_by_the_long_side_of_a_film_that_lies_on_its_side() -> None:
+    wide = {"height": 512, "width": 2048}
+    annotations, predictions = (
+        [film("a", landmarks, **wide)] for landmarks in (spine(3), shifted(spine(3), 0, 8))
+    )
+    assert judge(predictions, annotations).protocol("all").metrics["mre_512"].value == 2.0
+
+
+def test_a_crushed_vertebra_weighs_more_in_percent_of_its_height() -> None:
+    points = spine(2).points.copy()
+    points[0, 2:, 1] -= HEIGHT / 2
+    annotated = Landmarks(points)
+    metrics = judge([film("a", shifted(annotated, 2, 0))], [film("a", annotated)])
+    metrics = metrics.protocol("all").metrics
+    assert metrics["mre_height"].value == pytest.approx((100 * 2 / 20 + 100 * 2 / 40) / 2)
+
+
+def test_the_named_protocol_asks_for_the_name_and_the_others_do_not() -> None:
+    """The whole chain is called one level too high, everything else is perfect."""
+    annotated = spine(5)  # L2 to S1
+    called = Landmarks(annotated.points, levels=("L1", "L2", "L3", "L4", "L5"))
+    result = judge([film("a", called)], [film("a", annotated)])
+    assert result.protocol("all").metrics["sdr@2"].value == 100.0
+    assert result.protocol("ordinal").metrics["sdr@2"].value == 100.0
+    named = result.protocol("named")
+    assert (named.corners, named.found) == (20, 16)  # nothing is called S1
+    assert named.metrics["mre_px"].value == pytest.approx(STEP)
+    assert named.metrics["sdr@4"].value == 0.0
+    assert (result.naming.right, result.naming.wrong) == (0, 5)
+
+
+def test_naming_with_s1_is_over_the_films_that_show_it() -> None:
+    without = Landmarks(spine(4).points, levels=("L1", "L2", "L3", "L4"))
+    wrong = Landmarks(spine(4).points, levels=("T12", "L1", "L2", "L3"))
+    annotations = [film("a", spine(4)), film("b", without, group="h")]
+    result = judge([film("a", spine(4)), film("b", wrong)], annotations)
+    assert (result.naming.films, result.naming.share.value) == (2, 50.0)
+    assert (result.naming_with_s1.films, result.naming_with_s1.share.value) == (1, 100.0)
+
+
+def test_the_films_to_look_at_first_are_the_twelve_worst() -> None:
+    keys = [f"{i:02d}" for i in range(15)]
+    annotations = [film(k, spine(2), group=k) for k in keys]
+    predictions = [film(k, shifted(spine(2), i, 0)) for i, k in enumerate(keys) if i != 3]
+    assert (
+        judge(predictions, annotations).worst
+        == (
+            "03",
+            *keys[:3:-1],
+        )[:12]
+    )
+
+
+def test_ap_films_too_short_for_an_angle_are_not_counted_among_them() -> None:
+    annotations = [film("a", bent(), view="ap"), film("b", spine(2), group="h", view="ap")]
+    cobb = judge([film("a", bent()), film("b", spine(2))], annotations).cobb
+    assert (cobb.films, cobb.unmeasured) == (1, 0)
+    assert [cobb.mae[name].value for name in ("PT", "MT", "TL")] == [0, 0, 0]
+    assert cobb.smape.value == 0
