@@ -130,7 +130,8 @@ def tiles(evaluation: Evaluation) -> tuple[Tile, ...]:
         (score[f"sdr@{limit:g}"], " %", f"of all annotated corners within {limit:g} px at 512"),
         (evaluation.naming.share, " %", "of the named vertebrae get their name"),
     ]
-    return tuple(Tile(_number(e.value, 1) + unit, text) for e, unit, text in shown if e.value)
+    known = [(e.value, unit, text) for e, unit, text in shown if e.value is not None]
+    return tuple(Tile(_number(value, 1) + unit, text) for value, unit, text in known)
 
 
 def protocol_table(evaluations: Evaluations) -> Table:
