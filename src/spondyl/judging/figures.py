@@ -83,7 +83,8 @@ def sdr_curves(
                 )
         axes.set(xlabel="radial error, px at 512", ylabel="corners within, %", ylim=(0, 101))
         axes.set_xlim(left=0)
-        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8)
+        names = [str(line.get_label()) for line in axes.lines]  # asked, it leaves out _names
+        axes.legend(axes.lines, names, loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8)
 
     return _figure(draw, (7.2, 3.4), format)
 
