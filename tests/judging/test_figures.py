@@ -154,3 +154,13 @@ def test_ids_of_two_figures_never_meet_and_references_follow() -> None:
         used.append(links | set(clips))
     assert ids[0].isdisjoint(ids[1])
     assert all(used[i] and used[i] <= ids[i] for i in range(2))
+
+
+def test_a_figure_says_neither_when_nor_with_what_it_was_drawn() -> None:
+    """Else the same result had other bytes with the next release of matplotlib."""
+    for draw in (figures.sdr_curves, figures.taxonomy_bars):
+        svg = draw({"predictions": judged(2)})
+        for trace in ("<metadata", "matplotlib.org", mpl.__version__):
+            assert trace.encode() not in svg
+        with Image.open(io.BytesIO(draw({"predictions": judged(2)}, format="png"))) as image:
+            assert set(image.info) <= {"dpi"}

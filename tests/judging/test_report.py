@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 import re
@@ -20,7 +21,7 @@ from spondyl.judging.report import (
     write_evaluation,
 )
 
-from .spines import film, shifted, spine
+from .spines import film, nobody, shifted, spine
 from .test_evaluate import bent
 
 NASTY = "=1+1\"'><script>alert(1)</script>"
@@ -149,3 +150,168 @@ def test_the_history_shows_what_is_there_and_leaves_gaps() -> None:
     assert "$" not in text
     assert "epoch" in history_figure([])
     assert history_figure(HISTORY[:1]) == history_figure(HISTORY[:1])
+
+
+NAMES = {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}  # fetched by nothing
+HOSTILE = (
+    "<script>alert(1)</script>",
+    r"$\unknown{a}$",
+    "_run",
+    "{{ 7 * 7 }}",
+    '"><img src=x onerror=alert(1)>',
+    "</title></svg><style>",
+    "ä é 脊柱 \u202e",
+)
+
+
+def hostile_comparison(folder: Path) -> str:
+    """A page where every name that a user can choose is a trap."""
+    evaluations = {}
+    for name in HOSTILE:
+        predictions = [film(name, shifted(spine(5), 3, 4))]
+        made_by = {name: name}
+        evaluations[name] = evaluate(
+            predictions, [film(name, spine(6), group=name)], thresholds=[4], made_by=made_by
+        )
+    page = write_comparison_page(
+        folder / "index.html",
+        HOSTILE[0],
+        evaluations,
+        overlays=[(name, png()) for name in HOSTILE],
+        histories=dict.fromkeys(HOSTILE, HISTORY),
+    )
+    return page.read_text(encoding="utf-8")
+
+
+class Texts(HTMLParser):
+    """The text of a page as a reader sees it."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.feed(text)
+
+    def handle_data(self, data: str) -> None:
+        self.found.append(data.strip())
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return hostile_comparison(tmp_path_factory.mktemp("hostile"))
+
+
+def test_no_name_is_ever_markup_or_a_template(hostile: str) -> None:
+    tags = Tags(hostile).tags
+    assert not {"script", "iframe", "object", "link"} & {tag for tag, _ in tags}
+    assert [tag for tag, _ in tags].count("style") == 1 + hostile.count("<defs>\n  <style")
+    assert not [key for _, a in tags for key in a if key.startswith("on")]
+    assert [a["src"] for tag, a in tags if tag == "img" and not a["src"].startswith("data:")] == []
+
+
+def test_every_name_is_read_as_it_is(hostile: str) -> None:
+    shown = set(Texts(hostile).found)
+    for name in HOSTILE:
+        assert name in shown, name
+    assert "49" not in shown
+    captions = {a["alt"] for tag, a in Tags(hostile).tags if tag == "img"}
+    assert captions == set(HOSTILE)
+
+
+def test_a_page_is_of_one_piece(hostile: str, folder: Path) -> None:
+    for text in (hostile, (folder / "report.html").read_text(encoding="utf-8")):
+        addresses = set(re.findall(r"https?://[^\s\"'<>)]+", text))
+        assert addresses <= NAMES
+        for _, attributes in Tags(text).tags:
+            for key in ("src", "href", "xlink:href", "action", "data", "poster"):
+                assert (attributes.get(key) or "#").startswith(("#", "data:image/jpeg;base64,"))
+        assert "@import" not in text
+        assert not re.search(r"url\((?!#)", text)
+        policy = [a for tag, a in Tags(text).tags if a.get("http-equiv")]
+        assert policy[0]["content"].startswith("default-src 'none'; img-src data:")
+
+
+def test_every_page_says_once_that_it_is_no_medical_device(hostile: str, folder: Path) -> None:
+    for text in (hostile, (folder / "report.html").read_text(encoding="utf-8")):
+        assert text.count("Research use only; not a medical device") == 1
+        assert text.lower().count("medical device") == 1
+
+
+def test_pictures_are_embedded_small_and_in_their_proportions(folder: Path) -> None:
+    text = (folder / "report.html").read_text(encoding="utf-8")
+    [source] = [a["src"] for tag, a in Tags(text).tags if tag == "img"]
+    with Image.open(io.BytesIO(base64.b64decode(source.partition(",")[2]))) as image:
+        assert image.size == (540, 900)
+        red, green, blue = image.getpixel((270, 450))
+    assert abs(red - 200) < 8
+    assert abs(green - 30) < 8
+    assert abs(blue - 30) < 8
+
+
+def test_a_picture_may_be_a_file_and_grey(tmp_path: Path) -> None:
+    Image.new("L", (300, 200), 90).save(tmp_path / "a.png")
+    result = evaluate([film("a", spine(3))], [film("a", spine(3))], thresholds=[4])
+    page = write_evaluation(result, tmp_path / "out", overlays=[("a", tmp_path / "a.png")])
+    assert page.read_text(encoding="utf-8").count("data:image/jpeg;base64,") == 1
+
+
+def test_films_without_a_vertebra_or_a_name_have_a_report_all_the_same(tmp_path: Path) -> None:
+    for annotated in (nobody(), spine(3, named=False)):
+        result = evaluate([film("a", nobody())], [film("a", annotated)], thresholds=[4])
+        page = write_evaluation(result, tmp_path / str(len(annotated)))
+        text = page.read_text(encoding="utf-8")
+        assert "nan" not in [word.lower() for word in Texts(text).found]
+        assert "None" not in Texts(text).found
+        assert Evaluation.read(page.parent / "evaluation.json") == result
+
+
+def test_a_second_report_takes_the_place_of_the_first(
+    folder: Path, evaluation: Evaluation, tmp_path: Path
+) -> None:
+    write_evaluation(evaluation, tmp_path)
+    first = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    other = evaluate([film("z", spine(3))], [film("z", spine(3))], thresholds=[4])
+    write_evaluation(other, tmp_path)
+    assert NASTY not in (tmp_path / "per_film.csv").read_text("utf-8")
+    write_evaluation(evaluation, tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == first
+
+
+def test_evaluations_with_and_without_angles_stand_on_one_page(
+    evaluation: Evaluation, tmp_path: Path
+) -> None:
+    lateral = evaluate([film("a", spine(6))], [film("a", spine(6))], thresholds=[2, 24])
+    text = write_comparison_page(
+        tmp_path / "both.html", "Both", {"frontal": evaluation, "lateral": lateral}
+    ).read_text(encoding="utf-8")
+    assert "MT, MAE in deg" in Texts(text).found
+    assert "Training" not in Texts(text).found
+    assert "Films" not in Texts(text).found
+
+
+def test_every_film_has_its_row_and_every_score_its_column(
+    folder: Path, evaluation: Evaluation
+) -> None:
+    text = (folder / "per_film.csv").read_text("utf-8")
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    for row, score in zip(rows, evaluation.per_film, strict=True):
+        for name in ("vertebrae", "found", "false", "ignored", "named_right"):
+            assert int(row[name]) == getattr(score, name)
+        for name in ("mre", "worst", "penalised"):
+            assert float(row[name]) == getattr(score, name)  # every digit
+        for which in ("predicted", "annotated"):
+            angles = getattr(score, f"cobb_{which}")
+            shown = [row[f"{name}_{which}"] for name in ("PT", "MT", "TL")]
+            assert shown == (["", "", ""] if angles is None else [str(a) for a in angles])
+
+
+@pytest.mark.parametrize(
+    "text", ['a,"b"', "two\nlines", "semi;colon", "ä\u2028脊", " lead", "", "'="]
+)
+def test_any_text_survives_a_table(text: str) -> None:
+    rows = list(csv.reader(io.StringIO(to_csv([{"name": text, "n": 1}]), newline="")))
+    assert rows == [["name", "n"], [text, "1"]]
+
+
+@pytest.mark.parametrize("name", ["=1+1", "@SUM(A1)"])
+def test_a_column_cannot_be_a_formula_either(name: str) -> None:
+    assert to_csv([{name: 1}]).startswith(f"'{name}")

@@ -6,6 +6,7 @@ import html
 import io
 import math
 import re
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -183,7 +184,8 @@ def _figures(
 def _styled() -> Iterator[None]:
     import matplotlib as mpl
 
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(_STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph .* missing", UserWarning)  # a browser has it
         yield
 
 
@@ -193,7 +195,8 @@ def _saved(figure: Figure, format: Format) -> bytes:
     if format == "png":
         figure.savefig(buffer, format="png", dpi=160, metadata={"Software": None})
     else:
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+        unsaid = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        figure.savefig(buffer, format="svg", transparent=True, metadata=unsaid)
     return buffer.getvalue()
 
 
