@@ -95,3 +95,121 @@ def test_a_label_without_room_on_the_right_goes_left() -> None:
     white = (image[180:300] == 255).all(axis=-1)
     assert white[:, :260].any()
     assert not white[:, 395:].any()
+
+
+def amber(image) -> np.ndarray:
+    """Where the landmarks' own colour is."""
+    return (np.asarray(image) == FOUND).all(axis=-1)
+
+
+@pytest.mark.parametrize("corner", range(4))
+def test_whichever_corner_was_not_seen_its_two_lines_go_and_the_others_stay(corner: int) -> None:
+    whole, partial = box(60, 100), box(60, 100)
+    partial[corner] = np.nan
+    image = draw_overlay(radiograph(), Landmarks(partial[None]), long_side=800)
+    lines = {(0, 1), (2, 3), (0, 2), (1, 3)}
+    for a, b in lines:
+        seen = at(image, (whole[a] + whole[b]) / 2, 2)[0] != (0, 0, 0)
+        assert seen == (corner not in (a, b))
+    dots = [colour == FOUND for colour in at(image, whole, 2)]
+    assert dots == [i != corner for i in range(4)]
+
+
+@pytest.mark.parametrize("seen", [[0], [3], [0, 3], [1, 2]])
+def test_corners_that_share_no_side_have_dots_and_no_line(seen: list[int]) -> None:
+    corners = box(60, 100)
+    partial = np.full((4, 2), np.nan)
+    partial[seen] = corners[seen]
+    image = draw_overlay(radiograph(), Landmarks(partial[None]), long_side=800)
+    assert at(image, corners[seen], 2) == [FOUND] * len(seen)
+    for middle in ((90, 100), (90, 140), (60, 120), (120, 120)):
+        assert image.getpixel((2 * middle[0], 2 * middle[1])) == (0, 0, 0)
+
+
+def test_a_frontal_film_is_drawn_as_a_lateral_one() -> None:
+    """Nothing that is drawn depends on which side is anterior."""
+    points = np.stack([box(40, 60), box(44, 130), box(40, 200)])
+    lateral = radiograph(0.3)
+    frontal = Radiograph(lateral.pixels, view="ap")
+    pictures = [
+        draw_overlay(film, Landmarks(points, levels=("T12", "L1", "L2"), facing=facing))
+        for film, facing in ((lateral, "left"), (lateral, "right"), (frontal, None))
+    ]
+    assert len({picture.tobytes() for picture in pictures}) == 1
+
+
+def test_a_reference_with_corners_not_seen_is_drawn_as_far_as_it_goes() -> None:
+    partial = box(60, 200)
+    partial[0] = np.nan
+    nobody = Landmarks(np.zeros((0, 4, 2)))
+    image = draw_overlay(radiograph(), nobody, reference=Landmarks(partial[None]), long_side=800)
+    assert at(image, partial[1:], 2) == [REFERENCE] * 3
+    assert at(image, box(60, 200)[:1], 2) == [(0, 0, 0)]
+    assert not amber(image).any()
+
+
+def test_only_the_landmarks_are_labelled_and_the_reference_is_not() -> None:
+    nobody = Landmarks(np.zeros((0, 4, 2)))
+    reference = Landmarks(box(60, 100)[None], levels=("L1",))
+    image = np.asarray(draw_overlay(radiograph(), nobody, reference=reference, long_side=800))
+    assert not (image[:700] == 255).all(axis=-1).any()
+
+
+def test_every_overlay_says_that_it_is_for_research_in_the_lower_right_corner() -> None:
+    image = np.asarray(draw_overlay(radiograph(), Landmarks(np.zeros((0, 4, 2))), long_side=800))
+    y, x = np.nonzero((image > 100).all(axis=-1))
+    assert len(y) > 100
+    assert y.min() > 760
+    assert x.min() > 200
+    assert image[:, :, 0].sum() == image[700:, :, 0].sum()
+
+
+def test_corners_off_the_film_are_no_accident() -> None:
+    """A body that the film cuts: what is beyond the edge is not seen, and nothing fails."""
+    image = draw_overlay(radiograph(), Landmarks(box(-30, 370)[None]), long_side=400)
+    assert at(image, [[30, 370]]) == [FOUND]
+    far = Landmarks(box(5000, -5000)[None])
+    assert not amber(draw_overlay(radiograph(), far, long_side=400)).any()
+
+
+def test_a_mirrored_film_has_the_mirrored_drawing() -> None:
+    points = np.stack([box(60, 60), box(70, 140)])
+    points[1] += [[0, 0], [0, 8], [0, 0], [0, 8]]
+    landmarks = Landmarks(points)
+    straight = amber(draw_overlay(radiograph(), landmarks, long_side=1600))
+    mirrored = amber(draw_overlay(radiograph(), landmarks.mirrored(200), long_side=1600))
+    assert straight.sum() > 1000
+    overlap = (straight & mirrored[:, ::-1]).sum() / (straight | mirrored[:, ::-1]).sum()
+    assert overlap > 0.9
+
+
+@pytest.mark.parametrize("shape", [(400, 200), (200, 400), (300, 300), (3, 900)])
+@pytest.mark.parametrize("long_side", [64, 700])
+def test_the_long_side_is_as_asked_and_the_proportions_stay(
+    shape: tuple[int, int], long_side: int
+) -> None:
+    height, width = shape
+    film = radiograph(0.5, height=height, width=width)
+    image = draw_overlay(film, Landmarks(box(10, 10)[None]), long_side=long_side)
+    assert max(image.size) == long_side
+    assert min(image.size) == max(1, round(long_side * min(shape) / max(shape)))
+    assert image.mode == "RGB"
+
+
+def test_greys_stay_in_their_order() -> None:
+    ramp = np.repeat(np.linspace(0, 1, 256, dtype=np.float32)[None], 400, axis=0)
+    image = draw_overlay(Radiograph(ramp), Landmarks(np.zeros((0, 4, 2))), long_side=400)
+    row = np.asarray(image)[100].astype(int)
+    assert (np.ptp(row, axis=1) == 0).all()
+    np.testing.assert_array_equal(row[:, 0], np.arange(256))
+
+
+def test_vertebrae_without_a_name_are_counted_from_the_top() -> None:
+    """V2 is the second vertebra, whether or not the others have names."""
+    points = np.stack([box(20, 60), box(20, 160)])
+    film = radiograph()
+    half = draw_overlay(film, Landmarks(points, levels=("L1", None)), long_side=800)
+    none = draw_overlay(film, Landmarks(points), long_side=800)
+    named, unnamed = (np.asarray(image) for image in (half, none))
+    assert (named[300:420] == unnamed[300:420]).all()
+    assert not (named[100:220] == unnamed[100:220]).all()

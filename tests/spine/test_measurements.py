@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from spondyl.spine.landmarks import Landmarks
 from spondyl.spine.measurements import COBB_ANGLES, cobb_angles
@@ -93,3 +96,104 @@ def test_the_challenges_own_angles_are_reproduced_on_every_film(shared_data: Pat
     difference = np.abs(np.array(found) - given)
     assert difference.mean() < 0.003
     assert difference.max() < 0.02
+
+
+def by_hand(landmarks: Landmarks, height: float) -> list[float]:
+    """The challenge's rules once more, with arctangents and loops."""
+    bodies = landmarks.points.tolist()
+
+    def middle(p: list[float], q: list[float]) -> tuple[float, float]:
+        return (p[0] + q[0]) / 2, (p[1] + q[1]) / 2
+
+    lean = []
+    for sl, sr, il, ir in bodies:
+        left, right = middle(sl, il), middle(sr, ir)
+        lean.append(math.degrees(math.atan2(right[1] - left[1], right[0] - left[0])))
+    count = len(lean)
+    angle = [[abs(b - a) for b in lean] for a in lean]
+    main, upper, lower = max(
+        (angle[i][j], -i, -j) for i in range(count) for j in range(i + 1, count)
+    )
+    upper, lower = -upper, -lower
+    plates = [middle(*pair) for sl, sr, il, ir in bodies for pair in ((sl, sr), (il, ir))]
+    (x0, y0), (x1, y1) = plates[0], plates[-1]
+    sides = [(y - y1) * (x0 - x1) - (x - x1) * (y0 - y1) for x, y in plates[1:-2]]
+    if not (min(sides) < 0 < max(sides)):
+        return [angle[0][upper], main, angle[lower][-1]]
+    above = max(range(upper + 1), key=lambda i: (angle[i][upper], -i))
+    if all(plates[2 * upper + k][1] + plates[2 * lower + k][1] >= height for k in range(2)):
+        return [angle[above][upper], main, max(angle[i][above] for i in range(above + 1))]
+    return [angle[above][upper], main, max(angle[lower][j] for j in range(lower, count))]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6), st.floats(5, 30), st.floats(-1.0, 1.0))
+def test_an_independent_reading_of_the_rules_gives_the_same_angles(
+    seed: int, size: float, bias: float
+) -> None:
+    """Smooth random curves; their heights are far from the limit between upper and lower half."""
+    rng = np.random.default_rng(seed)
+    at = np.linspace(0, 2 * np.pi, 17)
+    phase = rng.uniform(0, 2 * np.pi)
+    inclinations = size * np.sin(at + phase) + bias * at + rng.normal(0, 0.5, 17)
+    landmarks = spine(inclinations, 50 * np.sin(at * rng.uniform(0.4, 1.2)))
+    for height in (1.0, 10_000.0):
+        expected = by_hand(landmarks, height)
+        np.testing.assert_allclose(cobb_angles(landmarks, height=height), expected, atol=1e-6)
+
+
+def test_a_single_arc_is_one_angle_and_nothing_beyond_its_ends() -> None:
+    """17 vertebrae on a circle, 3 deg from one to the next: 48 deg from the first to the last."""
+    inclinations = 24 - 3.0 * np.arange(17)
+    arc = spine(inclinations, -60 * np.sin(np.linspace(0, np.pi, 17)))
+    np.testing.assert_allclose(cobb_angles(arc), [0, 48, 0], atol=1e-6)
+
+
+@pytest.mark.parametrize("angle", [0.5, 10.0, 45.0, 89.0, 90.0, 91.0, 150.0])
+def test_two_inclined_ends_make_the_angle_between_them(angle: float) -> None:
+    inclinations = np.interp(np.arange(17), [0, 16], [angle / 2, -angle / 2])
+    assert cobb_angles(spine(inclinations, np.zeros(17)))[1] == pytest.approx(angle, abs=1e-5)
+
+
+def test_a_double_curve_has_two_angles_that_share_a_vertebra() -> None:
+    """+20, -15 and +10 deg: 35 deg between the first two, 25 deg below."""
+    double = s_shaped([0, 8, 16], [20, -15, 10])
+    np.testing.assert_allclose(cobb_angles(double, height=1e4), [0, 35, 25], atol=1e-6)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10**6), st.floats(-20, 20), st.floats(-300, 300))
+def test_a_tilted_or_shifted_film_has_the_same_largest_angle(
+    seed: int, degrees: float, move: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    landmarks = spine(rng.normal(0, 10, 17), rng.normal(0, 20, 17))
+    turn = np.radians(degrees)
+    matrix = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    moved = landmarks.moved(landmarks.points @ matrix.T + move)
+    assert cobb_angles(moved)[1] == pytest.approx(cobb_angles(landmarks)[1], abs=1e-5)
+
+
+def test_names_and_facing_play_no_part() -> None:
+    landmarks = c_shaped()
+    named = Landmarks(landmarks.points[:16], levels=(*(f"T{n}" for n in range(1, 13)), "L1", "L2",
+                      "L3", "L4"), facing="left")  # fmt: skip
+    bare = Landmarks(landmarks.points[:16])
+    np.testing.assert_array_equal(cobb_angles(named), cobb_angles(bare))
+
+
+def test_the_shape_of_a_body_counts_through_the_middles_of_its_walls_alone() -> None:
+    """A wedge that opens evenly to both endplates does not change its vertebra's inclination."""
+    landmarks = c_shaped()
+    points = landmarks.points.copy()
+    wall = points[8, 2] - points[8, 0]
+    points[8, 0] -= 0.2 * wall
+    points[8, 2] += 0.2 * wall
+    np.testing.assert_allclose(cobb_angles(Landmarks(points)), cobb_angles(landmarks), atol=1e-9)
+
+
+def test_three_vertebrae_are_enough() -> None:
+    inclinations = np.array([15.0, 0.0, -10.0])
+    found = cobb_angles(spine(inclinations, np.array([0.0, -9.0, 0.0])))
+    np.testing.assert_allclose(found, [0, 25, 0], atol=1e-6)
+    assert np.isnan(cobb_angles(Landmarks(np.zeros((0, 4, 2))))).all()
