@@ -138,14 +138,15 @@ def protocol_table(judged: dict[str, Evaluation], name: ProtocolName) -> str:
 
 def found_table(judged: dict[str, Evaluation]) -> str:
     text = (
-        "| | recall % | precision % | named right % | named right where S1 is in view % "
-        "| SDR@12 of named corners % |\n|---|---|---|---|---|---|\n"
+        "| | recall % | precision % | named right % | where S1 is in view % "
+        "| and five lumbar vertebrae % | SDR@12 of named corners % |\n"
+        "|---|---|---|---|---|---|---|\n"
     )
     for label, e in judged.items():
         named = e.protocol("named").metrics["sdr@12"]
         shown = (e.detection.recall, e.detection.precision, e.naming.share)
-        with_s1 = e.naming_with_s1.share
-        text += f"| {label} | {' | '.join(map(number, (*shown, with_s1, named)))} |\n"
+        sacral = (e.naming_with_s1.share, e.naming_five_lumbar.share)
+        text += f"| {label} | {' | '.join(map(number, (*shown, *sacral, named)))} |\n"
     return text
 
 

@@ -1,3 +1,5 @@
+import pytest
+
 from spondyl.anatomy import (
     CORNERS,
     IL,
@@ -7,6 +9,7 @@ from spondyl.anatomy import (
     SL,
     SR,
     VARIANT_LEVELS,
+    counts_five_lumbar,
     is_level,
     opposite,
 )
@@ -36,3 +39,22 @@ def test_a_mirrored_corner_keeps_its_endplate_and_changes_its_end():
 
 def test_the_other_side_of_left_is_right():
     assert (opposite("left"), opposite("right")) == ("right", "left")
+
+
+@pytest.mark.parametrize(
+    ("names", "usual"),
+    [
+        (("L4", "L5", "S1"), True),
+        (("T12", "L1", "L2"), True),
+        (("L3", None, "L5"), True),
+        ((None, None), True),
+        ((), True),
+        (("L5", "L6", "S1"), False),
+        (("T12", "L2", "L3"), False),  # four lumbar vertebrae: there is no L1
+        (("L3", "L5"), False),
+    ],
+)
+def test_a_spine_with_another_lumbar_count_contradicts_the_numbering(
+    names: tuple[str | None, ...], usual: bool
+) -> None:
+    assert counts_five_lumbar(names) is usual

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, Literal
 
 Facing = Literal["left", "right"]
@@ -31,6 +32,19 @@ MIRRORED_CORNERS: Final[tuple[int, ...]] = (SR, SL, IR, IL)
 def is_level(name: str) -> bool:
     """Whether ``name`` is a level that an annotation may carry."""
     return name in LEVELS or name in VARIANT_LEVELS
+
+
+def counts_five_lumbar(names: Sequence[str | None]) -> bool:
+    """Whether the named vertebrae, superior to inferior, are numbered without a gap or an extra.
+
+    False where L6 or T13 is named, or where L1 is left out between T12 and L2: such a spine has
+    not five lumbar vertebrae, and counting from the sacrum names it otherwise than its annotator.
+    Vertebrae without a name keep their place.
+    """
+    if any(name in VARIANT_LEVELS for name in names):
+        return False
+    starts = {LEVELS.index(name) - place for place, name in enumerate(names) if name is not None}
+    return len(starts) <= 1
 
 
 def opposite(facing: Facing) -> Facing:

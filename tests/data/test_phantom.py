@@ -93,9 +93,10 @@ def test_corners_outside_the_film_are_missing_and_all_others_are_inside(plans):
     assert 0.05 < np.mean(["cut" in plan.flags for plan in plans]) < 0.45
 
 
-def test_an_annotator_in_three_stops_early_and_the_sample_says_so(plans):
+def test_as_many_annotators_stop_early_as_in_the_release_and_the_sample_says_so(plans):
+    """Of the release's BUU films 66 % have room for one more centre above the first label."""
     early = [len(plan.truth) > len(plan.landmarks) for plan in plans]
-    assert np.mean(early) == pytest.approx(0.36, abs=0.08)
+    assert np.mean(early) == pytest.approx(0.66, abs=0.08)
     for plan in plans:
         assert plan.complete_above == (plan.truth.names[0] == plan.landmarks.names[0])
         assert plan.complete_below == (plan.truth.names[-1] == plan.landmarks.names[-1])
@@ -200,7 +201,7 @@ def test_source_b_is_yolo_pose_that_runs_round_the_body_with_a_padded_box(habits
         film = phantom(21, index, long_side=256)
         size = np.array([film.radiograph.width, film.radiograph.height])
         rows = np.array([line.split() for line in text.splitlines()], dtype=float)
-        points = rows[:, 5:].reshape(-1, 4, 3)[..., :2] * size
+        points = rows[:, 5:].reshape(-1, 4, 3)[..., :2] * size - 0.5  # shares run edge to edge
         expected = film.landmarks.points[:, [0, 2, 3, 1]]
         seen = ~np.isnan(expected)
         np.testing.assert_allclose(points[seen], expected[seen], atol=0.01)

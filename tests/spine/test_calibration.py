@@ -104,6 +104,17 @@ def test_films_without_names_leave_the_temperature_alone():
         assert fit_calibration(pairs, start=start) == start
 
 
+def test_films_with_another_lumbar_count_do_not_shake_the_trust_in_the_numbering():
+    """A few such films, named with certainty and wrongly, would make all others doubtful."""
+    rng = np.random.default_rng(3)
+    usual = [whole_film(rng, noise=0.1) for _ in range(20)]
+    found, truth = whole_film(rng, noise=0.1)
+    shifted = ("L2", "L3", "L4", "L5", "L6")  # one lumbar vertebra more than the numbering knows
+    sixth = (candidates_of(truth.points, LUMBAR[2:]), Landmarks(truth.points, levels=shifted))
+    assert len(found) == 5
+    assert fit_calibration([*usual, sixth], start=START) == fit_calibration(usual, start=START)
+
+
 def test_the_name_threshold_is_a_choice_and_stays():
     pairs = [whole_film(np.random.default_rng(2), noise=0.3) for _ in range(5)]
     assert fit_calibration(pairs, start=Calibration(name_threshold=0.77)).name_threshold == 0.77

@@ -33,7 +33,9 @@ WEDGE_FLAG = 0.78
 """A body whose anterior wall is below this share of the posterior one is flagged."""
 
 _FACES_RIGHT = 0.25
-_HIDDEN_TOP = 0.58  # share of films with an unlabelled top vertebra that are shuttered below it
+# Share of films with an unlabelled top vertebra that are shuttered below it. The rest stay as they
+# are: of the release's BUU films 66 % have room for one more centre above the first label.
+_HIDDEN_TOP = 0.2
 _SHUFFLED, _REVERSED = 0.06, 26 / 41  # lists out of order; of those, exactly reversed
 
 

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
-from spondyl.anatomy import CORNERS, LEVELS, VARIANT_LEVELS
+from spondyl.anatomy import CORNERS, LEVELS, VARIANT_LEVELS, counts_five_lumbar
 from spondyl.data.sample import Sample
 from spondyl.errors import UsageError
 from spondyl.judging import taxonomy
@@ -124,6 +124,8 @@ def evaluate(
     judge = _Judge(films, tuple(float(t) for t in thresholds), seed)
     known, given = {s.key for s in annotations}, {s.key for s in predictions}
     rows = tuple(_film_score(film) for film in films)
+    with_s1 = [film for film in films if "S1" in film.annotated.landmarks.names]
+    usual = [film for film in with_s1 if counts_five_lumbar(film.annotated.landmarks.names)]
     worst = sorted((r for r in rows if r.penalised is not None), key=_by_penalised)
     return Evaluation(
         films=len(films),
@@ -134,7 +136,8 @@ def evaluate(
         protocols=tuple(judge.protocol(name) for name in PROTOCOLS),
         detection=judge.detection(),
         naming=judge.naming(films),
-        naming_with_s1=judge.naming([f for f in films if "S1" in f.annotated.landmarks.names]),
+        naming_with_s1=judge.naming(with_s1),
+        naming_five_lumbar=judge.naming(usual),
         taxonomy=_taxonomy(films),
         per_level=judge.per_level(),
         per_corner=judge.per_corner(),

@@ -129,10 +129,11 @@ class Evaluation:
 
     ``thresholds`` are in px at 512. ``taxonomy`` counts the corners of each class
     (``taxonomy.CLASSES``) under ``all`` and ``ordinal``. ``naming_with_s1`` is over the films on
-    which S1 is annotated. ``worst`` names the films with the largest penalised error.
-    ``unpredicted`` films have no prediction and count as missed; ``unannotated`` ones have only a
-    prediction and count for nothing. ``made_by`` says what made the predictions. Intervals are
-    95 %, by bootstrap over ``groups`` with ``seed``.
+    which S1 is annotated, ``naming_five_lumbar`` over those of them that do not contradict the
+    numbering (``anatomy.counts_five_lumbar``). ``worst`` names the films with the largest
+    penalised error. ``unpredicted`` films have no prediction and count as missed; ``unannotated``
+    ones have only a prediction and count for nothing. ``made_by`` says what made the predictions.
+    Intervals are 95 %, by bootstrap over ``groups`` with ``seed``.
     """
 
     films: int
@@ -144,6 +145,7 @@ class Evaluation:
     detection: DetectionScore
     naming: NamingScore
     naming_with_s1: NamingScore
+    naming_five_lumbar: NamingScore
     taxonomy: Mapping[str, Mapping[str, int]]
     per_level: tuple[PartScore, ...]
     per_corner: tuple[PartScore, ...]

@@ -182,6 +182,10 @@ def detection_table(evaluations: Evaluations) -> Table:
     rows += _naming_rows(
         "Names where S1 is annotated", [e.naming_with_s1 for e in evaluations.values()]
     )
+    rows += _naming_rows(
+        "Names where S1 is annotated and no lumbar vertebra is missing or extra",
+        [e.naming_five_lumbar for e in evaluations.values()],
+    )
     return Table(("", *evaluations), tuple(rows))
 
 

@@ -114,6 +114,7 @@ def _all_estimates(evaluation: Evaluation) -> Iterator[tuple[str, str, Estimate]
     yield "detection", "f1", detection.f1
     yield "naming", "right", evaluation.naming.share
     yield "naming with S1", "right", evaluation.naming_with_s1.share
+    yield "naming with S1, five lumbar", "right", evaluation.naming_five_lumbar.share
     if evaluation.cobb is not None:
         yield from (("cobb", f"mae_{name}", e) for name, e in evaluation.cobb.mae.items())
         yield "cobb", "smape", evaluation.cobb.smape

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 from jaxtyping import Float64, Int
 
-from spondyl.anatomy import LEVELS
+from spondyl.anatomy import LEVELS, counts_five_lumbar
 from spondyl.spine.detections import Detections
 from spondyl.spine.landmarks import Landmarks, corner_mean
 from spondyl.spine.naming import candidates, infer_chain, level_weights, trellis_of
@@ -72,8 +72,9 @@ def fit_calibration(pairs: Sequence[Pair], *, start: Calibration = UNCALIBRATED)
 
     First the score threshold: the one nearest to the start's among those whose F1 of detection is
     within 0.005 of the best of 0.1, 0.2 ... 0.7 and the start's own. Then the temperature: maximum
-    likelihood of the true levels over matched vertebrae; without named films it stays. The name
-    threshold is a choice and not fitted.
+    likelihood of the true levels over matched vertebrae; without named films it stays. Numbering
+    assumes five lumbar vertebrae, and so does its calibration: films with another count are left
+    out. The name threshold is a choice and not fitted.
     """
     threshold = _fit_score_threshold(pairs, start)
     chosen = replace(start, score_threshold=threshold)
@@ -154,7 +155,8 @@ class _NamedFilm:
         usable = detections.select(candidates(detections, score_threshold=threshold))
         found, true = match_centres(usable.corners, truth)
         known = np.array([truth.names[i] in LEVELS for i in true], dtype=bool)
-        if not known.any() or not np.any(usable.level_logits):
+        silent = not known.any() or not np.any(usable.level_logits)
+        if silent or not counts_five_lumbar(truth.names):
             return None
         levels = [LEVELS.index(str(truth.names[i])) for i in true[known]]
         trellis = trellis_of(usable, score_threshold=threshold, temperature=1.0)
