@@ -1,12 +1,10 @@
-import json
 from collections import Counter
 from itertools import pairwise
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from spondyl.data.phantom import SLIP_FLAG, WEDGE_FLAG, phantom, plan_phantom, write_phantoms
+from spondyl.data.phantom import SLIP_FLAG, WEDGE_FLAG, phantom, plan_phantom
 from spondyl.data.phantom_spine import measured_slip, measured_wedge
 
 
@@ -147,75 +145,142 @@ def test_bodies_are_brighter_than_the_discs_below_them(films):
     assert np.mean(difference > 0) > 0.85
 
 
-def test_a_folder_holds_films_and_one_annotation_file(tmp_path):
-    from spondyl.data.coco import read_coco
-
-    seen = []
-    write_phantoms(tmp_path, films=3, seed=2, long_side=320, progress=seen.append)
-    assert seen == [1, 2, 3]
-    found = read_coco(tmp_path / "annotations.json")
-    assert [sample.key for sample in found.samples] == [f"phantom-{i:05d}" for i in range(3)]
-    for index, sample in enumerate(found.samples):
-        made = phantom(2, index, long_side=320)
-        np.testing.assert_allclose(sample.landmarks.points, made.landmarks.points, atol=0.01)
-        assert sample.complete_above == made.complete_above
-        assert sample.landmarks.names == made.landmarks.names
-        pixels = np.asarray(Image.open(sample.path))
-        np.testing.assert_allclose(pixels / 255, made.radiograph.pixels, atol=0.5 / 255 + 1e-6)
+def test_every_lumbar_endplate_has_a_true_size_in_mm(plans):
+    sizes = []
+    for plan in plans:
+        for name, body in zip(plan.truth.names, plan.truth.points, strict=True):
+            if str(name).startswith("L"):
+                sizes += (np.linalg.norm(body[::2] - body[1::2], axis=1) * plan.mm_per_px).tolist()
+    sizes = np.array(sizes)[~np.isnan(sizes)]
+    assert len(sizes) > 2000
+    assert sizes.min() > 25
+    assert sizes.max() < 45
+    assert np.median(sizes) == pytest.approx(35, abs=1.5)
 
 
-def test_the_same_seed_writes_the_same_bytes(tmp_path):
-    for name in ("a", "b"):
-        write_phantoms(tmp_path / name, films=2, seed=4, long_side=256, habits=True)
-    files = sorted(p.relative_to(tmp_path / "a") for p in (tmp_path / "a").rglob("*.*"))
-    assert len(files) == 4
-    for file in files:
-        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+def test_bodies_are_as_high_as_bodies_are(plans):
+    heights = [plan.truth.heights[:-1] * plan.mm_per_px for plan in plans if not plan.flags]
+    heights = np.concatenate(heights)
+    assert np.quantile(heights, 0.01) > 17
+    assert np.quantile(heights, 0.99) < 40
 
 
-@pytest.fixture(scope="module")
-def habits(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("habits")
-    write_phantoms(folder, films=6, seed=21, long_side=256, habits=True)
-    return folder
+def test_corners_lie_in_the_exposed_field(plans):
+    for plan in plans:
+        left, top, right, bottom = plan.scene.window
+        points = facing_left(plan.truth, plan.scene.width).points.reshape(-1, 2)
+        points = points[~np.isnan(points[:, 0])]
+        assert (points > [left, top]).all()
+        assert (points < [right, bottom]).all()
 
 
-def test_source_a_is_keypoint_rcnn_with_the_inferior_corners_first(habits):
-    for index in range(3):
-        data = json.loads((habits / "labels" / f"phantom-{index:05d}.json").read_text())
-        truth = phantom(21, index, long_side=256).landmarks.points
-        points = np.array(data["keypoints"])
-        assert points.shape == (len(truth), 4, 3)
-        assert data["labels"] == [1] * len(truth)
-        expected = truth[:, [2, 3, 0, 1]]
-        seen = ~np.isnan(expected)
-        np.testing.assert_allclose(points[..., :2][seen], expected[seen], atol=0.01)
-        boxes = np.array(data["boxes"])
-        np.testing.assert_allclose(boxes[:, :2], points[..., :2].min(axis=1), atol=1e-9)
-        np.testing.assert_allclose(boxes[:, 2:], points[..., :2].max(axis=1), atol=1e-9)
+def test_what_was_annotated_is_the_truth_to_the_last_digit(plans):
+    for plan in plans:
+        rows = [plan.truth.names.index(name) for name in plan.landmarks.names]
+        np.testing.assert_array_equal(plan.landmarks.points, plan.truth.points[rows])
+        assert plan.landmarks.facing == plan.truth.facing
+        assert len(plan.landmarks) >= 2
 
 
-def test_source_b_is_yolo_pose_that_runs_round_the_body_with_a_padded_box(habits):
-    for index in range(3, 6):
-        text = (habits / "labels" / f"phantom-{index:05d}.txt").read_text()
-        film = phantom(21, index, long_side=256)
-        size = np.array([film.radiograph.width, film.radiograph.height])
-        rows = np.array([line.split() for line in text.splitlines()], dtype=float)
-        points = rows[:, 5:].reshape(-1, 4, 3)[..., :2] * size - 0.5  # shares run edge to edge
-        expected = film.landmarks.points[:, [0, 2, 3, 1]]
-        seen = ~np.isnan(expected)
-        np.testing.assert_allclose(points[seen], expected[seen], atol=0.01)
-        pad = (rows[:, 3:5] * size - np.ptp(points, axis=1)) / 2
-        assert (pad > 1.9).all()
-        assert (pad < 11.1).all()
+ABOVE = {
+    "S1": {"L5", "L6"}, "L6": {"L5"}, "L5": {"L4"}, "L4": {"L3"}, "L3": {"L2"},
+    "L2": {"L1", "T12"}, "L1": {"T12"},
+} | {f"T{n}": {f"T{n - 1}"} for n in range(2, 13)}  # fmt: skip
 
 
-def test_a_few_lists_are_out_of_order_and_most_of_those_are_reversed():
-    from spondyl.data.phantom import _habitual_order
+def test_names_follow_each_other_with_four_five_or_six_lumbar_vertebrae(plans):
+    lumbar = Counter()
+    for plan in plans:
+        names = plan.truth.names
+        for upper, lower in pairwise(names):
+            assert upper in ABOVE[lower]
+        assert ("L6" in names) == ("L6" in plan.flags)
+        if "T12" in names and "S1" in names:
+            count = names.index("S1") - names.index("T12") - 1
+            lumbar[count] += 1
+            assert ("four lumbar" in plan.flags) == (count == 4)
+            assert ("L6" in plan.flags) == (count == 6)
+    assert set(lumbar) == {4, 5, 6}
+    assert lumbar[5] > 0.85 * lumbar.total()
 
-    orders = [_habitual_order(np.random.default_rng([7, i]), 6) for i in range(3000)]
-    wrong = [order for order in orders if order != sorted(order)]
-    assert len(wrong) / 3000 == pytest.approx(0.06, abs=0.015)
-    assert np.mean([order == sorted(order)[::-1] for order in wrong]) == pytest.approx(
-        0.63, abs=0.1
-    )
+
+def slips_of(landmarks):
+    """Forward shares by the facing alone: anterior is whatever side the film says."""
+    found = []
+    for i in range(len(landmarks) - 1):
+        upper, lower = landmarks[i].inferior, landmarks[i + 1].superior
+        forward = lower.anterior - lower.posterior
+        found.append((upper.posterior - lower.posterior) @ forward / (forward @ forward))
+    return np.array(found)
+
+
+def test_a_slip_is_forward_on_either_side(plans):
+    """The sign that facing gives is the sign that was asked for, on mirrored films too."""
+    forward = Counter()
+    for plan in plans:
+        level = {name: i for i, name in enumerate(plan.truth.names)}
+        corners = facing_left(plan.truth, plan.scene.width).points
+        asked = [measured_slip(corners[i], corners[i + 1]) for i in range(len(level) - 1)]
+        np.testing.assert_allclose(slips_of(plan.truth), asked, atol=1e-9)
+        largest = np.nanmax(np.abs(asked))
+        if largest >= SLIP_FLAG:
+            ahead = asked[int(np.nanargmax(np.abs(asked)))] > 0
+            forward[plan.truth.facing, bool(ahead)] += 1
+    for facing in ("left", "right"):
+        assert forward[facing, True] > forward[facing, False]
+
+
+def inside_and_ahead(film):
+    """Mean grey within whole bodies, and of the tissue 6 to 12 mm before their anterior wall."""
+    from scipy.ndimage import map_coordinates
+
+    px = 1 / film.radiograph.spacing.row_mm
+    share = np.stack(np.meshgrid(np.linspace(0.2, 0.8, 5), np.linspace(0.2, 0.8, 5)), axis=-1)
+    ahead = 1 if film.truth.facing == "right" else -1
+    found = []
+    for sl, sr, il, ir in film.truth.points:
+        u, v = share.reshape(-1, 2).T[..., None]
+        bone = (1 - v) * ((1 - u) * sl + u * sr) + v * ((1 - u) * il + u * ir)
+        front = (sr, ir) if ahead > 0 else (sl, il)
+        wall = front[0] + np.linspace(0.3, 0.7, 5)[:, None] * (front[1] - front[0])
+        tissue = np.concatenate([wall + [ahead * mm * px, 0] for mm in (6, 9, 12)])
+        points = np.concatenate([bone, tissue])
+        size = [film.radiograph.width - 1, film.radiograph.height - 1]
+        if not np.isnan(points).any() and ((points > 0) & (points < size)).all():
+            grey = map_coordinates(film.radiograph.pixels, points.T[::-1], order=1)
+            found.append((grey[: len(bone)].mean(), grey[len(bone) :].mean()))
+    return np.array(found).reshape(-1, 2)
+
+
+@pytest.mark.parametrize("facing", ["left", "right"])
+def test_bone_is_brighter_than_the_tissue_before_it_on_either_side(facing):
+    """Were the film not mirrored with its corners, this would be chance for one of the two."""
+    pairs = []
+    for index in range(60):
+        plan = plan_phantom(np.random.default_rng([50, index]).spawn(2)[0], long_side=192)
+        if plan.truth.facing == facing and len(pairs) < 8:
+            pairs.append(inside_and_ahead(phantom(50, index, long_side=192)))
+    bone, tissue = np.concatenate(pairs).T
+    assert len(bone) > 25
+    assert np.mean(bone > tissue) > 0.8
+
+
+def test_what_the_collimator_hides_is_dark():
+    shut = 0
+    for index in range(40):
+        plan = plan_phantom(np.random.default_rng([60, index]).spawn(2)[0], long_side=160)
+        top = int(plan.scene.window[1]) - 4
+        if top > 12 and shut < 5:
+            shut += 1
+            pixels = phantom(60, index, long_side=160).radiograph.pixels
+            assert np.median(pixels[:top]) < 0.05
+            assert np.quantile(pixels[top + 12 :], 0.9) > 0.2
+    assert shut
+
+
+@pytest.mark.parametrize("long_side", [48, 333])
+def test_any_size_of_film_can_be_made(long_side):
+    film = phantom(3, 1, long_side=long_side)
+    assert film.radiograph.height == long_side
+    assert np.isfinite(film.radiograph.pixels).all()
+    assert film.radiograph.pixels.dtype == np.float32
