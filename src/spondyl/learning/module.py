@@ -98,7 +98,9 @@ class LandmarkModule(LightningModule):
         loss = self.codec.loss(maps, self.codec.encode(landmarks))
         if not torch.isfinite(loss):
             raise TrainingError(self._diverged(batch, batch_idx, float(loss)))
-        self.log("train_loss", loss, on_epoch=True, on_step=False, batch_size=len(inputs))
+        self.log(
+            "train_loss", loss, on_epoch=True, on_step=False, prog_bar=True, batch_size=len(inputs)
+        )
         return loss
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:

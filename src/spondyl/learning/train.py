@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import platform
 import time
@@ -227,7 +228,9 @@ def _callbacks(run: _Run, history: History) -> list[Callback]:
     """The engine calls them in this order; ``last.ckpt`` comes after all that it must contain."""
     callbacks: list[Callback] = [history, KeepWeights(run.folder, run.about)]
     callbacks.append(RichProgressBar() if run.console.is_terminal else EpochLines(run.console))
-    if patience := run.recipe.training.early_stopping_epochs:
+    training = run.recipe.training
+    if epochs := training.early_stopping_epochs:
+        patience = math.ceil(epochs / training.validate_every)  # the engine counts validations
         callbacks.append(EarlyStopping(SELECTED_BY, patience=patience))
     callbacks.append(
         ModelCheckpoint(
