@@ -7,6 +7,7 @@ from spondyl.data.phantom_canvas import (
     cloud,
     coverage,
     curve,
+    ellipse,
     enlarged,
     lay_line,
     lay_polygon,
@@ -145,3 +146,95 @@ def test_clouds_have_no_mean_and_about_unit_deviation():
 
 def test_enlarging_keeps_a_constant():
     np.testing.assert_allclose(enlarged(np.full((5, 7), 0.3, np.float32), (11, 13)), 0.3, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("points", "margin", "expected"),
+    [
+        ([[10.2, 20.7], [30.9, 40.1]], 0, (10, 20, 32, 42)),
+        ([[10.2, 20.7], [30.9, 40.1]], 2, (8, 18, 34, 44)),
+        ([[-50.0, -50], [200, 200]], 5, (0, 0, 100, 90)),
+    ],
+)
+def test_a_box_holds_its_points_and_no_pixel_outside_the_film(points, margin, expected):
+    box = Box.around(np.array(points), margin, SHAPE)
+    assert (box.left, box.top, box.right, box.bottom) == expected
+    x, y = box.grid()
+    assert (x.shape, y.shape) == ((1, expected[2] - expected[0]), (expected[3] - expected[1], 1))
+    assert np.zeros(SHAPE)[box.rows_columns].shape == (y.size, x.size)
+    assert not box.empty
+
+
+@pytest.mark.parametrize("move", [[500, 0], [-500, 0], [0, 500], [0, -500]])
+def test_a_box_off_the_film_is_empty(move):
+    assert Box.around(CORNERS + move, 3, SHAPE).empty
+
+
+def test_the_distance_is_signed_and_in_pixels():
+    corners = np.array([[20.0, 30], [60, 30], [20, 70], [60, 70]])
+    distance = Body(corners).distance(WHOLE)
+    assert distance[50, 40] == pytest.approx(-20)
+    assert distance[50, 25] == pytest.approx(-5)
+    assert distance[50, 70] == pytest.approx(10)
+    assert distance[20, 40] == pytest.approx(10)
+
+
+@pytest.mark.parametrize(
+    ("distance", "softness", "expected"),
+    [(0, 1, 0.5), (0.25, 1, 0.25), (-0.25, 1, 0.75), (1, 4, 0.25), (-9, 1, 1), (9, 1, 0)],
+)
+def test_coverage_is_a_ramp_of_the_softness(distance, softness, expected):
+    found = coverage(np.full((1, 1), distance, np.float32), softness)
+    assert found[0, 0] == pytest.approx(expected)
+
+
+def test_hollow_sides_take_two_thirds_of_their_depth_times_their_length():
+    """A parabola's area: the four sides of a 40 px square, 3 px deep each."""
+    corners = np.array([[20.0, 30], [60, 30], [20, 70], [60, 70]])
+    full = coverage(Body(corners).distance(WHOLE)).sum()
+    sunk = coverage(Body(corners, (3.0, 0.0, 3.0, 0.0)).distance(WHOLE)).sum()
+    assert full - sunk == pytest.approx(2 * 2 / 3 * 3 * 40, rel=0.01)
+
+
+@pytest.mark.parametrize("degrees", [0, 30, 90])
+def test_an_ellipse_has_its_radii_along_its_axes(degrees):
+    tilt = np.deg2rad(degrees)
+    points = ellipse((50.0, 40.0), (20.0, 8.0), tilt) - [50, 40]
+    axis = np.array([np.cos(tilt), np.sin(tilt)])
+    along, across = points @ axis, points @ [-axis[1], axis[0]]
+    np.testing.assert_allclose((along / 20) ** 2 + (across / 8) ** 2, 1, atol=1e-12)
+    np.testing.assert_allclose(points[0], points[-1], atol=1e-12)
+
+
+def test_a_curve_through_a_line_is_the_line_at_even_steps():
+    points = np.stack([np.linspace(0, 30, 4), np.linspace(5, 65, 4)], axis=1)
+    smooth = curve(points, 10)
+    assert smooth.shape == (31, 2)
+    np.testing.assert_allclose(smooth, np.stack([np.linspace(0, 30, 31),
+                               np.linspace(5, 65, 31)], axis=1), atol=1e-9)  # fmt: skip
+
+
+@pytest.mark.parametrize("softness", [0.6, 2.0])
+def test_shapes_that_overlap_add_up_and_can_be_taken_away(softness):
+    square = np.array([[30.0, 30], [60, 30], [60, 60], [30, 60]])
+    canvas = np.zeros(SHAPE, dtype=np.float32)
+    lay_polygon(canvas, square, 0.5, softness)
+    once = canvas.copy()
+    lay_polygon(canvas, square, 0.5, softness)
+    np.testing.assert_allclose(canvas, 2 * once, atol=1e-6)
+    lay_polygon(canvas, square, -1.0, softness)
+    np.testing.assert_allclose(canvas, 0, atol=1e-6)
+
+
+def test_a_polygon_lies_where_its_points_are():
+    canvas = np.zeros(SHAPE, dtype=np.float32)
+    lay_polygon(canvas, np.array([[20.0, 30], [50, 30], [50, 70], [20, 70]]), 1.0, 0.6)
+    y, x = np.indices(SHAPE)
+    middle = (x * canvas).sum() / canvas.sum(), (y * canvas).sum() / canvas.sum()
+    assert middle == pytest.approx((35, 50), abs=0.3)
+
+
+def test_a_larger_cell_makes_a_smoother_cloud():
+    rough, smooth = (cloud(np.random.default_rng(1), (200, 200), cell) for cell in (3.0, 24.0))
+    steps = [np.abs(np.diff(c, axis=1)).mean() / c.std() for c in (rough, smooth)]
+    assert steps[0] > 4 * steps[1]

@@ -107,3 +107,118 @@ def test_an_endplate_shows_where_its_hollow_is():
             found.append(steps[np.argmax(np.gradient(film[y, x]))] / scene.mm)
     assert found
     assert np.median(np.abs(found)) < 1.5  # mm
+
+
+def test_the_same_generator_draws_the_same_film(scenes, films):
+    np.testing.assert_array_equal(draw_film(np.random.default_rng([1, 2]), scenes[2]), films[2])
+
+
+def test_films_are_finite_and_nowhere_out_of_range(films):
+    for film in films:
+        assert np.isfinite(film).all()
+        assert film.min() >= 0
+        assert film.max() <= 1
+
+
+def test_a_scene_shows_what_lies_within_its_margin_from_the_top_down(scenes):
+    scene = replace(scenes[0], mm=2.0, height=300)
+    corners = np.zeros((5, 4, 2))
+    corners[..., 1] = np.array([[390], [361], [150], [-59], [-61]])
+    scene = replace(scene, corners=corners)
+    assert scene.shape == (300, scene.width)
+    assert scene.visible(30) == [3, 2]  # 60 px beyond the film
+    assert scene.visible(31) == [4, 3, 2, 1]
+
+
+def test_bones_alone_are_added_where_the_bodies_are(scenes):
+    """Within the labelled bodies more is added than in the discs between them."""
+    from spondyl.data.phantom_film import _lay_bones
+
+    scene, canvas = scenes[3], np.zeros(scenes[3].shape, dtype=np.float32)
+    _lay_bones(np.random.default_rng(0), scene, canvas)
+    inside, between = [], []
+    for k in range(1, 6):
+        middle = scene.corners[k].mean(axis=0)
+        disc = (scene.corners[k, 2:].mean(axis=0) + scene.corners[k - 1, :2].mean(axis=0)) / 2
+        for found, at in ((inside, middle), (between, disc)):
+            x, y = np.round(at).astype(int)
+            if 2 <= y < scene.height - 2 and 2 <= x < scene.width - 2:
+                found.append(canvas[y - 1 : y + 2, x - 1 : x + 2].mean())
+    assert len(inside) >= 3
+    assert np.mean(inside) > 1.2 * np.mean(between)
+
+
+def test_the_skin_of_the_back_is_behind_every_body_and_the_belly_before_it(scenes):
+    from spondyl.data.phantom_film import _skin
+
+    for index, scene in enumerate(scenes):
+        rows = np.arange(scene.height, dtype=np.float64)
+        back, front = _skin(np.random.default_rng(index), scene, rows)
+        assert (back - front > 200 * scene.mm).all()
+        for body in scene.corners:
+            y = body[:, 1].mean()
+            if 0 <= y < scene.height:
+                assert back[int(y)] > body[1::2, 0].mean() + 20 * scene.mm
+                assert front[int(y)] < body[::2, 0].min()
+
+
+def test_a_profile_is_its_table_in_mm_below_the_sacral_plate(scenes):
+    """A straight line stays a straight line, however it is smoothed."""
+    from spondyl.data.phantom_film import _profile
+
+    scene = scenes[0]
+    plate = scene.corners[0, :2, 1].mean()
+    below = np.linspace(-150, 150, 31)
+    line = _profile(scene, plate + below * scene.mm, ((-400, -40.0), (0, 0.0), (400, 40.0)))
+    np.testing.assert_allclose(line, below / 10, atol=1e-6)
+    flat = _profile(scene, plate + below * scene.mm, ((-400, 7.0), (400, 7.0)))
+    np.testing.assert_allclose(flat, 7.0)
+
+
+def test_lungs_are_taken_out_and_never_put_in(scenes):
+    from spondyl.data.phantom_film import _lay_lungs, _skin
+
+    scene = scenes[0]
+    back, _ = _skin(np.random.default_rng(0), scene, np.arange(scene.height, dtype=np.float64))
+    tissue = np.full(scene.shape, 0.6, dtype=np.float32)
+    _lay_lungs(np.random.default_rng(1), scene, tissue, back)
+    assert tissue.max() <= 0.6 + 1e-6
+    sacrum = int(np.clip(scene.corners[0, :, 1].mean(), 0, scene.height - 1))
+    assert tissue[sacrum:].min() == np.float32(0.6)
+
+
+def test_noise_grows_where_little_passes(scenes):
+    from spondyl.data.phantom_film import _noise
+
+    scene = scenes[0]
+    thin, thick = (np.full(scene.shape, level, dtype=np.float32) for level in (0.2, 1.2))
+    spread = [float(_noise(np.random.default_rng(4), scene, t).std()) for t in (thin, thick)]
+    assert spread[1] / spread[0] == pytest.approx(np.exp(1.2), rel=1e-3)
+    assert 0.001 < spread[0] < 0.01
+
+
+@pytest.mark.parametrize("style", ["ink", "box"])
+def test_letters_are_bright_on_the_film_or_dark_in_a_bright_box(style):
+    from spondyl.data.phantom_film import _print, _printed
+
+    marker = _printed("L", 24)
+    place = np.full(marker.shape, 0.4, dtype=np.float32)
+    _print(place, marker, style)
+    corner, stroke = place[0, 0], place[marker > 0.95]
+    assert len(stroke) > 20
+    if style == "ink":
+        assert corner == np.float32(0.4)
+        assert stroke.min() > 0.9
+    else:
+        assert corner == 1.0
+        assert stroke.max() < 0.1
+
+
+def test_a_marker_that_has_no_room_is_left_out():
+    tiny = np.full((6, 6), 0.4, dtype=np.float32)
+    lay_marker(np.random.default_rng(0), tiny, np.zeros((0, 2)))
+    assert (tiny == np.float32(0.4)).all()
+    crowded = np.full((200, 150), 0.4, dtype=np.float32)
+    everywhere = np.stack(np.meshgrid(np.arange(0, 150, 5.0), np.arange(0, 200, 5.0)), axis=-1)
+    lay_marker(np.random.default_rng(0), crowded, everywhere.reshape(-1, 2))
+    assert (crowded == np.float32(0.4)).all()
