@@ -124,7 +124,7 @@ def test_a_scene_shows_what_lies_within_its_margin_from_the_top_down(scenes):
     scene = replace(scenes[0], mm=2.0, height=300)
     corners = np.zeros((5, 4, 2))
     corners[..., 1] = np.array([[390], [361], [150], [-59], [-61]])
-    scene = replace(scene, corners=corners)
+    scene = replace(scene, corners=corners, hollow=np.zeros(5))
     assert scene.shape == (300, scene.width)
     assert scene.visible(30) == [3, 2]  # 60 px beyond the film
     assert scene.visible(31) == [4, 3, 2, 1]

@@ -278,6 +278,15 @@ def test_as_many_pairs_as_possible_go_before_the_shortest_distance() -> None:
     assert list(metrics.match(predicted, annotated).partner) == [0, 1]
 
 
+def test_distances_are_added_and_not_their_squares() -> None:
+    """0 + 16 px against 9 + 9 px: the exact one is kept, though a square would punish the other."""
+    annotated = Landmarks(np.concatenate([spine(1).points, shifted(spine(1), 0, 9).points]))
+    y = -94 / 18  # 9 px from the first, 16 px from the second
+    off = shifted(spine(1), np.sqrt(81 - y * y), y)
+    predicted = Landmarks(np.concatenate([spine(1).points, off.points]))
+    assert list(metrics.match(predicted, annotated).partner) == [0, 1]
+
+
 def test_heights_are_means_of_the_walls_that_were_seen() -> None:
     points = spine(2).points.copy()
     points[0, 2, 1] -= 10  # the left wall is 30 px, the right one 40
@@ -299,7 +308,6 @@ def test_centres_are_compared_over_the_corners_that_both_have() -> None:
 def test_the_assignment_of_unequal_sides_is_the_best_of_all(
     seed: int, rows: int, columns: int
 ) -> None:
-    """A side that is short is filled up with what may not be paired."""
     rng = np.random.default_rng(seed)
     size = max(rows, columns)
     cost, allowed = np.zeros((size, size)), np.zeros((size, size), dtype=bool)
@@ -347,7 +355,6 @@ def test_mirrored_films_are_matched_alike(seed: int, above: bool, below: bool) -
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10**6), st.floats(-180, 180))
 def test_turned_films_are_matched_alike(seed: int, degrees: float) -> None:
-    """Nothing but the spine itself says where beyond its ends is."""
     predicted, annotated = scattered(seed)
     angle = np.radians(degrees)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
