@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -119,7 +118,6 @@ def made_by(recipe: Recipe, asked: argparse.Namespace) -> dict[str, Any]:
         "settings": asked.set,
         "recipe_digest": recipe.digest,
         "films": {"train": TRAIN, "val": VAL, "unseen": TEST},
-        "processor": platform.processor() or platform.machine(),
     }
 
 

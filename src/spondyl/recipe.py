@@ -214,6 +214,8 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Recipe:
+        if self.training.validate_every > self.training.epochs:
+            raise ValueError("training.validate_every is above training.epochs")
         if self.training.frozen_epochs > self.training.epochs:
             raise ValueError("training.frozen_epochs is above training.epochs")
         if isinstance(self.codec, SlotsCodecRecipe):

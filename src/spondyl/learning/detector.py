@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import platform
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -59,6 +62,17 @@ def predict_samples(predictor: Predictor, samples: Sequence[Sample]) -> list[Sam
     """
     found = predictor.many(sample.radiograph() for sample in samples)
     return [replace(s, landmarks=own) for s, own in zip(samples, found, strict=True)]
+
+
+def device_name(device: str) -> str:
+    """What to write beside a figure that was measured on a device."""
+    if device == "cuda":
+        return torch.cuda.get_device_name()
+    cores = f"{os.cpu_count()} cores"
+    listed = Path("/proc/cpuinfo")
+    if listed.exists() and (found := re.search(r"model name\s*: (.+)", listed.read_text())):
+        return f"{found[1]}, {cores}"
+    return f"{platform.processor() or platform.machine()}, {cores}"
 
 
 def pick_device(name: str) -> str:

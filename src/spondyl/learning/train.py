@@ -30,7 +30,7 @@ from spondyl.errors import TrainingError, UsageError
 from spondyl.learning.batches import FilmCache, cache_films, training_loader, validation_loader
 from spondyl.learning.checkpoint import load_model, save_model
 from spondyl.learning.codecs import make_codec
-from spondyl.learning.detector import TorchDetector, pick_device
+from spondyl.learning.detector import TorchDetector, device_name, pick_device
 from spondyl.learning.keeping import SELECTED_BY, EpochLines, History, KeepWeights
 from spondyl.learning.module import LandmarkModule
 from spondyl.learning.networks import build_network
@@ -126,7 +126,7 @@ class _Run:
             "python": platform.python_version(),
             "packages": {package: version(package) for package in packages},
             "device": self.device,
-            "device_name": _device_name(self.device),
+            "device_name": device_name(self.device),
             "threads": torch.get_num_threads(),
             "cores": os.cpu_count(),
             "training_films": len(self.films),
@@ -257,12 +257,6 @@ def _calibrate(path: Path, run: _Run) -> None:
 
 def _chunks(inputs: UInt8[np.ndarray, "n s s"], size: int = 8) -> list[UInt8[np.ndarray, "b s s"]]:
     return [inputs[start : start + size] for start in range(0, len(inputs), size)]
-
-
-def _device_name(device: str) -> str:
-    if device == "cuda":
-        return torch.cuda.get_device_name()
-    return platform.processor() or platform.machine()
 
 
 def _count_parameters(path: Path) -> int | None:
