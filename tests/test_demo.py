@@ -39,7 +39,7 @@ def test_the_demo_leaves_a_page_with_both_encodings(tmp_path: Path, monkeypatch)
     assert text.count("Research use only; not a medical device") == 1
     assert "slots, k-th from the top" in text
     assert "<svg" in text
-    assert "data:image/png;base64," in text  # pictures travel with the page
+    assert "data:image/jpeg;base64," in text  # pictures travel with the page
     for name in ("set", "slots"):
         run = tmp_path / "demo" / name
         evaluation = Evaluation.read(run / "evaluation" / "evaluation.json")
