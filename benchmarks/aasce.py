@@ -28,7 +28,7 @@ HERE = Path(__file__).parent
 def main() -> None:
     asked = arguments()
     run, found, judged = (asked.out / name for name in ("run", "predictions", "evaluation"))
-    resume = ["--resume"] if (run / "last.ckpt").exists() else []
+    resume = ["--resume"] if (run / "last.ckpt").exists() else []  # finished: nothing is repeated
     shared = studies_in_the_official_test_split(asked.data)
     spondyl(
         *("train", asked.data, "--recipe", asked.recipe, "--out", run, "--device", asked.device),
@@ -68,7 +68,7 @@ def summary(run: Path, evaluation: Evaluation, excluded: list[str]) -> dict[str,
     split = read_split(run / "split.json")
     told = evaluation.to_json()
     for films in ("per_film", "worst", "unpredicted", "unannotated"):
-        told.pop(films)  # they name films of a set that may not be passed on
+        told[films] = []  # they name films of a set that may not be passed on
     return {
         "films": {part: len(split.keys(part)) for part in PARTS},
         "excluded_studies": excluded,

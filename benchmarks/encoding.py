@@ -38,13 +38,14 @@ SIGMA = 5.0  # input px of both codecs' corner Gaussians: 1.25 map px at stride 
 def main() -> None:
     asked = arguments()
     console = Console(stderr=True)
-    samples, split = films(asked.out / "phantoms", asked.long_side, seed=asked.seed)
+    folder = asked.out / f"phantoms-{asked.seed}-{asked.long_side}"
+    samples, split = films(folder, asked.long_side, seed=asked.seed)
     base = override(read_recipe(asked.recipe), asked.set)
     known = codecs(base.data.image_size)
     for name in asked.codec or ["set", "slots-top"]:
         recipe = with_codec(base, known[name])
         run = asked.out / f"{base.model.name}-{name}"
-        if not (run / "evaluation" / "evaluation.json").exists():
+        if not judged(run, recipe):
             train_and_judge(samples, split, recipe, run, device=asked.device, console=console)
         enter(asked.json, name, row(run, split.select(samples, "test")), made_by(base, asked))
 
@@ -94,6 +95,12 @@ def enter(path: Path, name: str, row: dict[str, Any], origin: dict[str, Any]) ->
     write_json(path, results)
 
 
+def judged(run: Path, recipe: Recipe) -> bool:
+    """Whether this very recipe was trained and judged in a folder."""
+    done = (run / "evaluation" / "evaluation.json").exists()
+    return done and read_recipe(run / "recipe.yaml").digest == recipe.digest
+
+
 def row(run: Path, unseen: Sequence[Sample]) -> dict[str, Any]:
     """What the table shows of one encoding."""
     evaluation = Evaluation.read(run / "evaluation" / "evaluation.json")
@@ -117,6 +124,8 @@ def made_by(recipe: Recipe, asked: argparse.Namespace) -> dict[str, Any]:
         "recipe": asked.recipe.name,
         "settings": asked.set,
         "recipe_digest": recipe.digest,
+        "seed": asked.seed,
+        "long_side": asked.long_side,
         "films": {"train": TRAIN, "val": VAL, "unseen": TEST},
     }
 

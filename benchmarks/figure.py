@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("runs", type=Path, help="the folder that encoding.py was given")
     parser.add_argument("--network", default="unet_small")
     asked = parser.parse_args()
-    annotated = {s.key: s for s in read_annotations(asked.runs / "phantoms").samples}
+    annotated = {s.key: s for s in read_annotations(asked.runs / "phantoms-0-512").samples}
     rows = []
     for codec in ("set", "slots-top"):
         run = asked.runs / f"{asked.network}-{codec}"

@@ -11,7 +11,6 @@ from typing import Any
 
 from spondyl.atomic import write_text
 from spondyl.judging.evaluation import Evaluation, ProtocolName
-from spondyl.judging.statistics import Estimate
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "benchmarks.md"
@@ -107,7 +106,7 @@ def aasce(results: dict[str, Any]) -> str:
     text += "|---|---|---|---|\n"
     for name in ("all", "ordinal", "matched", "named"):
         metrics = evaluation.protocol(name).metrics
-        shown = [number(metrics[key]) for key in ("mre_px", "mre_diagonal", "median_px")]
+        shown = [str(metrics[key]) for key in ("mre_px", "mre_diagonal", "median_px")]
         text += f"| `{name}` | {' | '.join(shown)} |\n"
     for name in ("all", "ordinal", "matched"):
         text += f"\n**Protocol `{name}`**, px at 512\n\n" + protocol_table(judged, name)
@@ -118,10 +117,10 @@ def aasce(results: dict[str, Any]) -> str:
 def cobb_lines(evaluation: Evaluation) -> str:
     if (cobb := evaluation.cobb) is None:
         return ""
-    angles = ", ".join(f"{name} {number(mae)} deg" for name, mae in cobb.mae.items())
+    angles = ", ".join(f"{name} {mae!s} deg" for name, mae in cobb.mae.items())
     return (
         f"\nCobb angles from predicted against those from annotated corners, on {cobb.films} films"
-        f" (on {cobb.unmeasured} more the prediction gives none): SMAPE {number(cobb.smape)} %;"
+        f" (on {cobb.unmeasured} more the prediction gives none): SMAPE {cobb.smape!s} %;"
         f" MAE {angles}.\n"
     )
 
@@ -132,7 +131,7 @@ def protocol_table(judged: dict[str, Evaluation], name: ProtocolName) -> str:
     for label, evaluation in judged.items():
         metrics = evaluation.protocol(name).metrics
         keys = ["mre_512", "median_512", *(f"sdr@{t}" for t in THRESHOLDS)]
-        text += f"| {label} | {' | '.join(number(metrics[key]) for key in keys)} |\n"
+        text += f"| {label} | {' | '.join(str(metrics[key]) for key in keys)} |\n"
     return text
 
 
@@ -146,7 +145,7 @@ def found_table(judged: dict[str, Evaluation]) -> str:
         named = e.protocol("named").metrics["sdr@12"]
         shown = (e.detection.recall, e.detection.precision, e.naming.share)
         sacral = (e.naming_with_s1.share, e.naming_five_lumbar.share)
-        text += f"| {label} | {' | '.join(map(number, (*shown, *sacral, named)))} |\n"
+        text += f"| {label} | {' | '.join(map(str, (*shown, *sacral, named)))} |\n"
     return text
 
 
@@ -160,15 +159,6 @@ def taxonomy_table(judged: dict[str, Evaluation]) -> str:
             shares = " | ".join(f"{100 * count / total:.1f}" for count in counts.values())
             text += f"| {label}, `{protocol}` | {shares} |\n"
     return text
-
-
-def number(estimate: Estimate) -> str:
-    """Value and interval; a dash where there is nothing to say."""
-    if estimate.value is None:
-        return "-"
-    if estimate.low is None or estimate.high is None:
-        return f"{estimate.value:.2f}"
-    return f"{estimate.value:.2f} [{estimate.low:.2f}, {estimate.high:.2f}]"
 
 
 if __name__ == "__main__":

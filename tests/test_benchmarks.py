@@ -23,16 +23,6 @@ def test_the_page_is_generated_from_the_results(tables: ModuleType) -> None:
     assert tables.page() == tables.PAGE.read_text()
 
 
-def test_a_figure_is_given_with_its_interval_and_a_missing_one_as_a_dash(
-    tables: ModuleType,
-) -> None:
-    from spondyl.judging.statistics import Estimate
-
-    assert tables.number(Estimate(1.234, 1.0, 1.5)) == "1.23 [1.00, 1.50]"
-    assert tables.number(Estimate(1.234, None, None)) == "1.23"
-    assert tables.number(Estimate(None, None, None)) == "-"
-
-
 def test_no_result_names_a_film(tables: ModuleType) -> None:
     for path in (ROOT / "benchmarks").rglob("*.json"):
         assert ".jpg" not in path.read_text(), path.name

@@ -104,7 +104,7 @@ def train_and_judge(
     """
     console.print(f"training {recipe.model.name} with codec {recipe.codec.name}", highlight=False)
     run = fit(samples, recipe, folder, split=split, device=device, resume=True)
-    predictor = load_predictor(run.best_mre, device=device)
+    predictor = load_predictor(run.best, device=device)
     unseen = split.select(samples, "test")
     predictions = predict_samples(predictor, unseen)
     write_coco(folder / "predictions.json", predictions, made_by=predictor.made_by)

@@ -22,6 +22,26 @@ def test_the_peak_of_a_gaussian_of_any_width_is_found_exactly(
     np.testing.assert_allclose(variance[0, 0, 0], sigma**2, rtol=0.02)
 
 
+@pytest.mark.parametrize("sigma", [7.2, 12.0, 30.0])
+def test_a_broad_peak_is_found_as_exactly_as_a_narrow_one(sigma: float) -> None:
+    point = torch.tensor([[[31.3, 32.4]]])
+    drawn = heatmaps.gaussians(point, sigma=sigma, size=64)
+    found, _ = heatmaps.refine(drawn, torch.tensor([[[[31, 32]]]]))
+    np.testing.assert_allclose(found[0, 0, 0], point[0, 0], atol=0.02)
+
+
+def test_the_height_of_a_peak_plays_no_part() -> None:
+    """A diverging network's maps are large, and must not break the decoder."""
+    drawn = heatmaps.gaussians(torch.tensor([[[9.3, 8.6]]]), sigma=1.5, size=20)
+    for scale in (1e-3, 1.0, 1e4):
+        found, _ = heatmaps.refine(scale * drawn, torch.tensor([[[[9, 9]]]]))
+        np.testing.assert_allclose(found[0, 0, 0], [9.3, 8.6], atol=2e-3)
+    two_cells = torch.zeros(1, 1, 9, 9)
+    two_cells[0, 0, 4, 4:6] = 1e4
+    found, _ = heatmaps.refine(two_cells, torch.tensor([[[[4, 4]]]]))
+    assert torch.isfinite(found).all()
+
+
 def test_noise_of_five_per_cent_costs_less_than_a_third_of_a_map_pixel() -> None:
     """Log-least-squares: mean error 0.22 px of 512 published for a stride-4 peak, i.e. 0.06."""
     generator = torch.Generator().manual_seed(0)

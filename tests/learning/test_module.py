@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections.abc import Iterable
 
 import pytest
 import torch
@@ -64,24 +65,27 @@ def test_a_constant_schedule_is_constant_after_the_warm_up() -> None:
     assert set(rates(training, head=True)[STEPS:]) == {1.0}
 
 
+def followed(decay: float, start: float, target: float, counts: Iterable[int]) -> float:
+    average, value = _moving_average(decay), [torch.tensor(start)]
+    for count in counts:
+        average(value, [torch.tensor(target)], count)
+    return float(value[0])
+
+
 def test_the_moving_average_forgets_at_its_decay_once_warm() -> None:
-    average = _moving_average(0.9)
-    value = torch.tensor(0.0)
-    for count in range(200):
-        value = average(value, torch.tensor(1.0), count)
-    assert value == pytest.approx(1.0, abs=1e-6)
-    assert average(torch.tensor(1.0), torch.tensor(0.0), 10_000) == pytest.approx(0.9)
-    assert average(torch.tensor(1.0), torch.tensor(0.0), 0) == pytest.approx(0.1)
+    assert followed(0.9, 0.0, 1.0, range(200)) == pytest.approx(1.0, abs=1e-6)
+    assert followed(0.9, 1.0, 0.0, [10_000]) == pytest.approx(0.9)
+    assert followed(0.9, 1.0, 0.0, [0]) == pytest.approx(0.1)
 
 
 def test_counters_are_copied_and_not_averaged() -> None:
-    average = _moving_average(0.99)
-    assert average(torch.tensor(3), torch.tensor(9), 5).item() == 9
+    value = [torch.tensor(3)]
+    _moving_average(0.99)(value, [torch.tensor(9)], 5)
+    assert value[0].item() == 9
 
 
 def test_the_decay_reaches_its_limit_and_stays_there() -> None:
-    average = _moving_average(0.99)
-    kept = [float(average(torch.tensor(1.0), torch.tensor(0.0), n)) for n in (0, 90, 10_000)]
+    kept = [followed(0.99, 1.0, 0.0, [count]) for count in (0, 90, 10_000)]
     assert kept == sorted(kept)
     assert kept[-1] == pytest.approx(0.99)
     assert math.isclose(kept[1], 91 / 100, rel_tol=1e-6)

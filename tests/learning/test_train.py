@@ -1,6 +1,7 @@
 """A run learns, leaves a full record, and survives being killed."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,8 @@ import torch
 from PIL import Image, ImageDraw
 
 from spondyl.data.sample import Sample
-from spondyl.data.splitting import read_split
-from spondyl.errors import TrainingError
+from spondyl.data.splitting import read_split, split_by_group
+from spondyl.errors import FilmError, TrainingError, UsageError
 from spondyl.learning import train
 from spondyl.learning.checkpoint import load_model
 from spondyl.learning.detector import load_predictor, predict_samples
@@ -229,16 +230,12 @@ def test_the_plans_encoding_trains_through_the_same_door(
     recipe["codec"] = {"name": name, "slots": 5, "heatmap_size": 16, "sigma": 40}
     run = fit(samples, parse_recipe(recipe, name="test"), tmp_path / "run", device="cpu")
     assert run.history[-1]["train_loss"] < run.history[0]["train_loss"]
-    assert load_predictor(run.best_loss, device="cpu").detector.ordered
+    assert load_predictor(run.best, device="cpu").detector.ordered
 
 
 def test_training_on_a_film_that_cannot_be_read_stops_before_the_first_epoch(
     samples: list[Sample], tmp_path: Path
 ) -> None:
-    from dataclasses import replace
-
-    from spondyl.errors import FilmError
-
     broken = tmp_path / "broken.png"
     whole = samples[0].path.read_bytes()
     broken.write_bytes(whole[: len(whole) // 2])
@@ -246,3 +243,112 @@ def test_training_on_a_film_that_cannot_be_read_stops_before_the_first_epoch(
     with pytest.raises(FilmError, match=r"broken\.png"):
         fit(films, small(), tmp_path / "run", device="cpu")
     assert not (tmp_path / "run" / "history.json").exists()
+
+
+def test_a_resumed_run_keeps_its_split_though_films_have_come(
+    samples: list[Sample], tmp_path: Path, monkeypatch
+) -> None:
+    """A new draw would judge it on films that it has trained on."""
+    recipe = small()
+    _stop_before_epoch(2, samples, recipe, tmp_path / "run", monkeypatch)
+    begun = (tmp_path / "run" / "split.json").read_text()
+    late = replace(samples[0], key="late", group="late")
+    fit([*samples, late], recipe, tmp_path / "run", device="cpu", resume=True)
+    assert (tmp_path / "run" / "split.json").read_text() == begun
+
+
+def test_a_resumed_run_refuses_films_that_have_changed(
+    samples: list[Sample], tmp_path: Path, monkeypatch
+) -> None:
+    recipe = small()
+    _stop_before_epoch(2, samples, recipe, tmp_path / "run", monkeypatch)
+    moved = [replace(s, landmarks=s.landmarks.moved(s.landmarks.points + 1)) for s in samples]
+    with pytest.raises(TrainingError, match="have changed"):
+        fit(moved, recipe, tmp_path / "run", device="cpu", resume=True)
+
+
+def test_a_finished_run_stays_as_it_is(samples: list[Sample], whole_run: Path) -> None:
+    before = (whole_run / "run.json").read_text()
+    recipe = small(ema_decay=0.9, checkpoint_every=2)
+    result = fit(samples, recipe, whole_run, device="cpu", resume=True)
+    assert (whole_run / "run.json").read_text() == before
+    assert len(result.history) == 3
+    assert result.seconds == pytest.approx(json.loads(before)["seconds"], abs=0.06)
+
+
+def test_excluded_groups_are_in_no_part_of_a_given_split_either(
+    samples: list[Sample], tmp_path: Path
+) -> None:
+    recipe = small()
+    given = split_by_group(samples, val=0.25, test=0.0, seed=0)
+    out = given.train[0]
+    data = recipe.data.model_copy(update={"exclude_groups": (out,)})
+    fit(samples, recipe.model_copy(update={"data": data}), tmp_path / "a", split=given)
+    split = read_split(tmp_path / "a" / "split.json")
+    assert out not in (*split.train, *split.val, *split.test)
+    unknown = recipe.data.model_copy(update={"exclude_groups": ("nobody",)})
+    with pytest.raises(UsageError, match="no film is of group 'nobody'"):
+        fit(samples, recipe.model_copy(update={"data": unknown}), tmp_path / "b")
+
+
+def test_the_last_epoch_is_validated_whatever_the_interval(
+    samples: list[Sample], tmp_path: Path
+) -> None:
+    run = fit(samples, small(validate_every=2), tmp_path / "run", device="cpu")
+    assert ["val_loss" in row for row in run.history] == [False, True, True]
+
+
+def test_where_only_the_best_loss_is_kept_that_is_what_a_run_gives(
+    samples: list[Sample], tmp_path: Path
+) -> None:
+    settings = small().model_dump(mode="json")
+    settings["evaluation"]["save_best"] = "loss"
+    run = fit(samples, parse_recipe(settings, name="test"), tmp_path / "run", device="cpu")
+    assert run.best.name == "best_loss.safetensors"
+    assert run.best.exists()
+    assert not (tmp_path / "run" / "best_mre.safetensors").exists()
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["parameters"] > 0
+
+
+def test_half_precision_moves_no_corner(samples: list[Sample], tmp_path: Path, monkeypatch) -> None:
+    """Augmentation and targets are the same, to the bit, whatever the network computes in."""
+    seen: dict[str, list[torch.Tensor]] = {"32-true": [], "bf16-mixed": []}
+    original = train.make_codec
+
+    def watched(precision: str):
+        def make(recipe, size):
+            codec = original(recipe, size)
+            encode = codec.encode
+
+            def encode_and_note(landmarks):
+                targets = encode(landmarks)
+                seen[precision] += [landmarks.points.clone(), targets.maps.clone()]
+                return targets
+
+            codec.encode = encode_and_note
+            return codec
+
+        return make
+
+    for precision in seen:
+        monkeypatch.setattr(train, "make_codec", watched(precision))
+        fit(samples, small(epochs=1, precision=precision), tmp_path / precision, device="cpu")
+    assert len(seen["32-true"]) == len(seen["bf16-mixed"]) > 0
+    for full, half in zip(seen["32-true"], seen["bf16-mixed"], strict=True):
+        assert torch.equal(full.nan_to_num(-1.0), half.nan_to_num(-1.0))
+
+
+def _stop_before_epoch(
+    epoch: int, samples: list[Sample], recipe: Recipe, folder: Path, monkeypatch
+) -> None:
+    original = train.LandmarkModule.training_step
+
+    def training_step(self, batch, batch_idx):
+        if self.current_epoch + 1 == epoch:
+            raise Killed
+        return original(self, batch, batch_idx)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train.LandmarkModule, "training_step", training_step)
+        with pytest.raises(Killed):
+            fit(samples, recipe, folder, device="cpu")

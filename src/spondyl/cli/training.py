@@ -18,7 +18,7 @@ def phantom(
     out: Annotated[Path, typer.Argument(help="Folder to write, new or empty.")],
     films: Annotated[int, typer.Option(min=1, help="Number of films.")] = 300,
     seed: Seed = 0,
-    long_side: Annotated[int, typer.Option(min=64, help="Longer side of a film, px.")] = 1024,
+    long_side: Annotated[int, typer.Option(min=128, help="Longer side of a film, px.")] = 1024,
     habits: Annotated[
         bool,
         typer.Option(
@@ -82,7 +82,7 @@ def train(
     from spondyl.learning.train import fit  # after all that can be refused without torch
 
     result = fit(samples, chosen, out, split=parts, device=device, resume=resume)
-    print(result.best_mre)
+    print(result.best)
 
 
 def demo(

@@ -278,7 +278,8 @@ class SlotsCodec:
         score, cell = maps.flatten(2).max(dim=2)  # (B, C)
         peak = torch.stack([cell % maps.shape[-1], cell // maps.shape[-1]], dim=-1)[:, :, None]
         fine, variance = heatmaps.refine(maps, peak)
-        found = torch.where(score[..., None] > 0, fine[:, :, 0], torch.nan)
+        least = max(self.recipe.score_threshold, 1e-6)
+        found = torch.where((score >= least)[..., None], fine[:, :, 0], torch.nan)
         corners = heatmaps.to_input(found, self.stride).unflatten(1, (-1, 4))
         scores = score.clamp_max(1.0).unflatten(1, (-1, 4))
         spread = (variance[:, :, 0] * self.stride**2).unflatten(1, (-1, 4))

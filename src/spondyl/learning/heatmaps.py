@@ -7,6 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
 
+_FLATTEST = 1e-4  # curvature of a Gaussian of 70 px: what is flatter has no peak
 _PATCH = 2  # radius: enough cells for the fit, too few to meet the next vertebra
 
 
@@ -63,10 +64,14 @@ def refine(
     weighted with h^2 (Guo 2011): exact for a Gaussian of any width. The step is limited
     to the patch; where the fit has no maximum the peak stays on its cell.
     """
+    device = maps.device
+    if device.type == "mps":  # Apple's GPUs have no double precision
+        maps, peaks = maps.cpu(), peaks.cpu()
     steps = window(_PATCH, maps.device)
     steps = steps[(steps**2).sum(dim=1) <= _PATCH**2]
     cells = peaks[..., None, :] + steps  # (b, c, n, k, 2)
     values = look_up(maps, cells.flatten(2, 3)).unflatten(2, cells.shape[2:4]).double()
+    values = values / values.amax(dim=-1, keepdim=True).clamp_min(1e-12)
     x, y = steps.double().unbind(dim=1)
     design = torch.stack([torch.ones_like(x), x, y, -(x**2 + y**2)], dim=1)  # (k, 4)
     weight = values**2
@@ -75,8 +80,8 @@ def refine(
     ridge = 1e-9 * torch.eye(4, dtype=normal.dtype, device=normal.device)
     fit = torch.linalg.solve(normal + ridge, right)
     curvature = fit[..., 3]
-    peaked = curvature > 1e-2
-    spread = 1 / (2 * curvature.clamp_min(1e-2))
+    peaked = curvature > _FLATTEST
+    spread = 1 / (2 * curvature.clamp_min(_FLATTEST))
     step = (fit[..., 1:3] * spread[..., None]).clamp(-_PATCH, _PATCH)
     step = torch.where(peaked[..., None], step, torch.zeros_like(step))
-    return (peaks + step).to(maps.dtype), spread.to(maps.dtype)
+    return (peaks + step).to(device, maps.dtype), spread.to(device, maps.dtype)

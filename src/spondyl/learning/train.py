@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import os
 import platform
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -25,7 +26,7 @@ from rich.console import Console
 import spondyl
 from spondyl.atomic import write_json
 from spondyl.data.sample import Sample
-from spondyl.data.splitting import Split, split_by_group, write_split
+from spondyl.data.splitting import PARTS, Split, read_split, split_by_group, write_split
 from spondyl.errors import TrainingError, UsageError
 from spondyl.learning.batches import FilmCache, cache_films, training_loader, validation_loader
 from spondyl.learning.checkpoint import load_model, save_model
@@ -38,16 +39,30 @@ from spondyl.learning.resume import AtomicCheckpointIO
 from spondyl.recipe import Recipe, read_recipe, write_recipe
 from spondyl.spine.calibration import Calibration, fit_calibration
 
+_BEST = ("best_mre", "best_loss")
+
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """Where a run's weights are, and one history row an epoch."""
+    """Where a run's weights are, and one history row an epoch.
+
+    ``best`` are the weights with the best radial error, or with the best loss where the recipe
+    keeps only those. ``seconds`` is the time of all epochs, validation included.
+    """
 
     folder: Path
-    best_mre: Path
-    best_loss: Path
     history: tuple[dict[str, float], ...]
-    seconds: float
+
+    @property
+    def best(self) -> Path:
+        """The weights to predict with."""
+        paths = [self.folder / f"{name}.safetensors" for name in _BEST]
+        return next((path for path in paths if path.exists()), paths[0])
+
+    @property
+    def seconds(self) -> float:
+        """Time of all epochs, over all resumes."""
+        return sum(row["seconds"] for row in self.history)
 
 
 def fit(
@@ -64,36 +79,37 @@ def fit(
     The folder holds ``recipe.yaml``, ``split.json``, ``run.json`` (the manifest), ``history.json``
     and ``.csv``, ``tensorboard/``, ``best_mre.safetensors`` and ``best_loss.safetensors`` (with
     calibration), ``epoch_NNNN.safetensors`` where asked for, and ``last.ckpt`` to resume from.
-    A run that was killed and resumed ends with the same weights as one that was not, on the same
-    machine and number of threads.
+    A run that was killed and resumed ends with the same weights as one that was not, on the CPU
+    with the same number of threads. A finished run that is resumed stays as it is.
 
     Raises:
-        TrainingError: the folder holds another run, or the loss is no longer finite.
+        TrainingError: the folder holds another run, its films or labels have changed since, or
+            the loss is no longer finite.
         FilmError: a film cannot be read.
-        UsageError: a part of the split would be empty.
+        UsageError: a part of the split would be empty, or a group to exclude is not there.
     """
-    started = time.monotonic()
     console = Console(stderr=True)
-    _open_run(folder, recipe, resume=resume)
-    split = split or _split(samples, recipe)
-    write_split(split, folder / "split.json")
-    films, judged = _cache_both(samples, split, recipe, console)
+    before = _open_run(folder, recipe, resume=resume)
+    if before.get("finished"):
+        return RunResult(folder, tuple(json.loads((folder / "history.json").read_text())))
+    parts = _parts(samples, recipe, folder, given=split, resuming=bool(before))
+    films, judged = _cache_both(samples, parts, recipe, console)
     run = _Run(recipe, folder, films, judged, pick_device(device), console)
-    manifest = run.manifest()
+    manifest = {**run.manifest(), **_unchanged(before, run)}
+    write_split(parts, folder / "split.json")
     write_json(folder / "run.json", manifest)
-    history = _train(run, resume=resume)
-    for name in ("best_mre", "best_loss"):
+    history = _train(run, resume=bool(before))
+    for name in _BEST:
         _calibrate(folder / f"{name}.safetensors", run)
-    seconds = time.monotonic() - started
+    result = RunResult(folder, tuple(history.rows))
     ended = {
         "finished": True,
-        "seconds": round(seconds, 1),
+        "seconds": round(result.seconds, 1),
         "peak_memory_bytes": _peak_memory(),
-        "parameters": _count_parameters(folder / "best_mre.safetensors"),
+        "parameters": sum(p.numel() for p in load_model(result.best).network.parameters()),
     }
     write_json(folder / "run.json", {**manifest, **ended})
-    best = [folder / f"best_{kind}.safetensors" for kind in ("mre", "loss")]
-    return RunResult(folder, best[0], best[1], tuple(history.rows), seconds)
+    return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,23 +152,66 @@ class _Run:
         }
 
 
-def _open_run(folder: Path, recipe: Recipe, *, resume: bool) -> None:
-    """Claims the folder: a new run must find no other, a resumed one its own recipe."""
-    last = folder / "last.ckpt"
-    if last.exists() and not resume:
+def _open_run(folder: Path, recipe: Recipe, *, resume: bool) -> dict[str, Any]:
+    """Claims the folder: a new run must find no other, a resumed one its own recipe.
+
+    Returns the manifest of the run to resume, empty where there is none.
+    """
+    begun = (folder / "last.ckpt").exists()
+    if begun and not resume:
         raise TrainingError(f"{folder}: holds a run; resume it, or choose another folder")
-    if last.exists() and read_recipe(folder / "recipe.yaml").digest != recipe.digest:
+    if begun and read_recipe(folder / "recipe.yaml").digest != recipe.digest:
         raise TrainingError(
             f"{folder}: was started from another recipe; resume with recipe.yaml there"
         )
     folder.mkdir(parents=True, exist_ok=True)
     write_recipe(recipe, folder / "recipe.yaml")
+    return json.loads((folder / "run.json").read_text()) if begun else {}
 
 
-def _split(samples: Sequence[Sample], recipe: Recipe) -> Split:
+def _parts(
+    samples: Sequence[Sample],
+    recipe: Recipe,
+    folder: Path,
+    *,
+    given: Split | None,
+    resuming: bool,
+) -> Split:
+    """The split of the run that is resumed, or the one given, or a new one; less what is excluded.
+
+    A resumed run never draws again: with one film more, films it has trained on would be judged.
+    """
+    if resuming:
+        begun = read_split(folder / "split.json")
+        if given is not None and _without(given, recipe.data.exclude_groups) != begun:
+            raise TrainingError(f"{folder}: was started from another split; leave --split away")
+        return begun
+    excluded = recipe.data.exclude_groups
+    known = {sample.group for sample in samples}
+    if unknown := [group for group in excluded if group not in known]:
+        raise UsageError(f"data.exclude_groups: no film is of group {unknown[0]!r}")
+    if given is not None:
+        return _without(given, excluded)
+    kept = [sample for sample in samples if sample.group not in excluded]
     data = recipe.data
-    kept = [sample for sample in samples if sample.group not in data.exclude_groups]
     return split_by_group(kept, val=data.val_split, test=data.test_split, seed=recipe.seed)
+
+
+def _without(split: Split, groups: Sequence[str]) -> Split:
+    kept = {key: group for key, group in split.groups.items() if group not in groups}
+    train, val, test = (tuple(k for k in split.keys(part) if k in kept) for part in PARTS)
+    return Split(train, val, test, seed=split.seed, groups=kept)
+
+
+def _unchanged(before: Mapping[str, Any], run: _Run) -> dict[str, Any]:
+    """What a resumed run keeps of its manifest, once it is sure that the data are the same."""
+    if not before:
+        return {}
+    if any(before[name] != run.about[name] for name in ("train_digest", "val_digest")):
+        raise TrainingError(
+            f"{run.folder}: films or labels have changed since this run began; start another"
+        )
+    return {"started": before["started"]}
 
 
 def _cache_both(
@@ -234,7 +293,11 @@ def _callbacks(run: _Run, history: History) -> list[Callback]:
         callbacks.append(EarlyStopping(SELECTED_BY, patience=patience))
     callbacks.append(
         ModelCheckpoint(
-            run.folder, "last", save_on_train_epoch_end=True, enable_version_counter=False
+            run.folder,
+            "last",
+            every_n_epochs=training.validate_every,
+            save_on_train_epoch_end=True,
+            enable_version_counter=False,
         )
     )
     return callbacks
@@ -257,12 +320,6 @@ def _calibrate(path: Path, run: _Run) -> None:
 
 def _chunks(inputs: UInt8[np.ndarray, "n s s"], size: int = 8) -> list[UInt8[np.ndarray, "b s s"]]:
     return [inputs[start : start + size] for start in range(0, len(inputs), size)]
-
-
-def _count_parameters(path: Path) -> int | None:
-    if not path.exists():
-        return None
-    return sum(p.numel() for p in load_model(path).network.parameters())
 
 
 def _peak_memory() -> int | None:
