@@ -30,7 +30,8 @@ ENCODING = """
 `benchmarks/encoding.py` trains one network twice on the same phantoms, with the same budget, the
 same augmentation and Gaussians of the same size; only the encoding differs. `set` finds vertebrae
 as a set; `slots` gives the k-th labelled vertebra from the top its own channels, as the plan does.
-The films judged were seen by neither training nor selection.
+The films judged were seen by neither training nor selection. The score from which on a candidate
+counts is calibrated on the validation films for `set`; for `slots` it is the recipe's.
 """
 
 AASCE = """

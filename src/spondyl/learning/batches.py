@@ -64,10 +64,6 @@ class FilmCache:
         landmarks = collate_landmarks([self.landmarks[i] for i in chosen], ends)
         return Batch(torch.from_numpy(self.inputs[chosen]), landmarks, tuple(chosen))
 
-    def original(self, index: int, landmarks: Landmarks) -> Landmarks:
-        """Landmarks of one film in its own image px."""
-        return landmarks.moved(self.letterboxes[index].to_image(landmarks.points))
-
 
 def cache_films(
     samples: Sequence[Sample], size: int, *, on_done: Callable[[], None] | None = None

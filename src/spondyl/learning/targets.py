@@ -30,16 +30,6 @@ class LandmarkBatch:
     facing: Int[Tensor, " b"]
     complete: Bool[Tensor, "b 2"]
 
-    @property
-    def seen(self) -> Bool[Tensor, "b v 4"]:
-        """Which corners are known."""
-        return ~torch.isnan(self.points[..., 0])
-
-    @property
-    def centres(self) -> Float[Tensor, "b v 2"]:
-        """Mean of the corners seen; NaN for padding."""
-        return torch.nanmean(self.points, dim=2)
-
     def to(self, device: torch.device) -> LandmarkBatch:
         """The same landmarks on another device."""
         return LandmarkBatch(
