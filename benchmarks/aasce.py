@@ -37,10 +37,12 @@ def main() -> None:
     weights, split = run / "best_mre.safetensors", ["--split", run / "split.json", "--part", "test"]
     spondyl(
         *("predict", "--data", asked.data, "--weights", weights, "--out", found, *split),
-        *("--device", asked.device, "--no-overlays", "--force"),
+        *("--device", asked.device, "--no-overlays"),
     )
-    spondyl("evaluate", found / "predictions.json", asked.data, "--out", judged, *split, "--force")
-    write_json(asked.json, summary(run, Evaluation.read(judged / "evaluation.json"), shared))
+    spondyl("evaluate", found / "predictions.json", asked.data, "--out", judged, *split)
+    evaluation = Evaluation.read(judged / "evaluation.json")
+    native = native_mre(evaluation, asked.data)
+    write_json(asked.json, {**summary(run, evaluation, shared), "mre_native_px": native})
 
 
 def arguments() -> argparse.Namespace:
@@ -61,6 +63,20 @@ def studies_in_the_official_test_split(data: Path) -> list[str]:
     """The study numbers that occur on both sides of the official split."""
     listed = json.loads((data / "overlap_with_official_test.json").read_text())
     return sorted(listed["study_numbers"])
+
+
+def native_mre(evaluation: Evaluation, data: Path) -> float:
+    """MRE of the found corners in px of the films before the set was reduced to 1,024 px."""
+    listed = json.loads((data / "labels.json").read_text())
+    long_side = {
+        Path(film["image"]).stem: max(film["original_width"], film["original_height"])
+        for film in listed
+    }
+    found = [row for row in evaluation.per_film if row.mre is not None]
+    total = sum(
+        row.mre * long_side[Path(row.key).name] / 512 * row.found for row in found if row.mre
+    )
+    return round(total / sum(row.found for row in found), 3)
 
 
 def summary(run: Path, evaluation: Evaluation, excluded: list[str]) -> dict[str, Any]:

@@ -530,3 +530,69 @@ def test_every_option_says_what_it_is_for(run: Run, command: str) -> None:
     bare = [p.name for p in options.commands[command].params if not getattr(p, "help", None)]
     assert bare == []
     assert run(command, "-h").code == 0
+
+
+# what users get wrong
+
+
+def test_annotations_are_not_taken_for_predictions(
+    run: Run, phantoms: Path, tmp_path: Path
+) -> None:
+    said = run("evaluate", phantoms / "annotations.json", phantoms, "--out", tmp_path / "judged")
+    assert (said.code, len(said.lines)) == (2, 1)
+    assert "need a predictions file" in said.lines[0]
+
+
+def test_a_bad_annotation_in_a_batch_is_counted(
+    run: Run, copied: Path, trained: Path, tmp_path: Path
+) -> None:
+    drop_the_film(copied)
+    best = trained / "best_mre.safetensors"
+    said = run("predict", "--data", copied, "--weights", best, "--out", tmp_path / "found")
+    assert said.code == 2
+    assert said.lines[-1].startswith("1 of ")
+    assert (tmp_path / "found" / "predictions.json").exists()
+
+
+def test_an_anchor_that_is_no_level_is_refused_before_any_film(
+    run: Run, phantoms: Path, trained: Path, tmp_path: Path
+) -> None:
+    best = trained / "best_mre.safetensors"
+    for anchor in ("L9=1", "L5=0"):
+        said = run(
+            "predict", phantoms, "--weights", best, "--out", tmp_path / "x", "--anchor", anchor
+        )
+        assert (said.code, len(said.lines)) == (2, 1)
+        assert anchor in said.lines[0]
+    assert not (tmp_path / "x").exists()
+
+
+def test_resuming_where_there_is_no_run_is_refused(
+    run: Run, phantoms: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "none"
+    said = run("train", phantoms, "--recipe", "demo", "--out", out, "--resume")
+    assert said.lines == [
+        f"spondyl: {out}: holds no run to resume; leave --resume away to begin one"
+    ]
+    assert not out.exists()
+
+
+def test_a_damaged_annotation_file_is_named(run: Run, copied: Path, tmp_path: Path) -> None:
+    (copied / "annotations.json").write_text('{"images": [')
+    said = run("draw", copied, "--out", tmp_path / "drawn")
+    assert (said.code, len(said.lines)) == (2, 1)
+    assert "annotations.json" in said.lines[0]
+
+
+def test_predictions_of_other_films_cannot_be_drawn(
+    run: Run, phantoms: Path, copied: Path, trained: Path, tmp_path: Path
+) -> None:
+    best = trained / "best_mre.safetensors"
+    film = copied / "images" / "phantom-00001.png"
+    film.rename(copied / "another.png")
+    run("predict", copied / "another.png", "--weights", best, "--out", tmp_path / "found")
+    found = tmp_path / "found" / "predictions.json"
+    said = run("draw", phantoms, "--predictions", found, "--out", tmp_path / "drawn")
+    assert said.code == 2
+    assert "none of its films" in said.lines[-1]

@@ -214,8 +214,6 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Recipe:
-        if self.training.head_learning_rate is not None and not self.training.frozen_epochs:
-            raise ValueError("training.head_learning_rate needs training.frozen_epochs above 0")
         if self.training.min_lr > self.training.learning_rate:
             raise ValueError("training.min_lr is above training.learning_rate")
         if self.training.validate_every > self.training.epochs:

@@ -1,12 +1,15 @@
 """A run learns, leaves a full record, and survives being killed."""
 
 import json
+import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from PIL import Image, ImageDraw
 
 from spondyl.data.sample import Sample
@@ -265,6 +268,39 @@ def test_a_resumed_run_refuses_films_that_have_changed(
     moved = [replace(s, landmarks=s.landmarks.moved(s.landmarks.points + 1)) for s in samples]
     with pytest.raises(TrainingError, match="have changed"):
         fit(moved, recipe, tmp_path / "run", device="cpu", resume=True)
+
+
+def test_two_trainings_cannot_share_a_folder(samples: list[Sample], tmp_path: Path) -> None:
+    with (
+        FileLock(tmp_path / ".lock"),
+        pytest.raises(TrainingError, match="another training is using"),
+    ):
+        fit(samples, small(), tmp_path, device="cpu")
+    assert not (tmp_path / "run.json").exists()
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_says_so_and_can_go_on(
+    samples: list[Sample], whole_run: Path, tmp_path: Path, monkeypatch, sign: signal.Signals
+) -> None:
+    """The engine swallows both signals; a script must not take the run for a finished one."""
+    recipe = small(ema_decay=0.9, checkpoint_every=2)
+    original = train.LandmarkModule.training_step
+
+    def training_step(self, batch, batch_idx):
+        if self.current_epoch == 1:
+            os.kill(os.getpid(), sign)
+        return original(self, batch, batch_idx)
+
+    before = signal.getsignal(signal.SIGINT)
+    with monkeypatch.context() as patch:
+        patch.setattr(train.LandmarkModule, "training_step", training_step)
+        with pytest.raises(KeyboardInterrupt):
+            fit(samples, recipe, tmp_path / "run", device="cpu")
+    signal.signal(signal.SIGINT, before)
+    assert not json.loads((tmp_path / "run" / "run.json").read_text())["finished"]
+    fit(samples, recipe, tmp_path / "run", device="cpu", resume=True)
+    assert_same_run(whole_run, tmp_path / "run")
 
 
 def test_a_finished_run_stays_as_it_is(samples: list[Sample], whole_run: Path) -> None:

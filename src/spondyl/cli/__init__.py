@@ -28,7 +28,7 @@ _EXTRAS: Final = {
 }
 
 app = typer.Typer(
-    help=spondyl.__doc__,
+    help="Vertebral landmarks on spine radiographs: find, name and judge.",
     epilog="Research use only; not a medical device.",
     rich_markup_mode=None,
     add_completion=False,
@@ -46,6 +46,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code = app(args=arguments, prog_name="spondyl", standalone_mode=False)
         return code if isinstance(code, int) else 0
+    except (KeyboardInterrupt, typer.Abort):
+        print("spondyl: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of stdout has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except Exception as error:
         if os.environ.get("SPONDYL_DEBUG"):
             traceback.print_exc()
@@ -93,4 +99,4 @@ def _options(
         ),
     ] = False,
 ) -> Any:
-    """Vertebral landmarks on spine radiographs: find, name, measure and judge."""
+    """Vertebral landmarks on spine radiographs: find, name and judge."""

@@ -28,8 +28,12 @@ Pair = tuple[Sample, Sample | None]
 class Batch:
     """The films of one command: how many there are, and how many had to be left out."""
 
-    total: int
+    total: int = 0
     failed: int = 0
+
+    def expect(self, films: int) -> None:
+        """Adds the films still to come to those that were refused already."""
+        self.total = self.failed + films
 
     def refuse(self, line: str) -> None:
         """Says why one film is left out, and counts it."""

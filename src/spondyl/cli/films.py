@@ -11,7 +11,7 @@ from spondyl.cli.arguments import Device, Format, OutFolder, Part, SplitFile
 from spondyl.errors import UsageError
 
 if TYPE_CHECKING:
-    from spondyl.cli.batch import Pair
+    from spondyl.cli.batch import Batch, Pair
     from spondyl.data.sample import Sample
 
 Predictions = Annotated[
@@ -56,11 +56,12 @@ def predict(
     from spondyl.cli.inputs import parse_anchor
 
     place = parse_anchor(anchor)
-    wanted = _wanted(films or [], data, format=format, split=split, part=part)
+    batch = Batch()
+    wanted = _wanted(films or [], data, batch, format=format, split=split, part=part)
+    batch.expect(len(wanted))
     from spondyl.learning.detector import load_predictor  # after all that needs no torch
 
     predictor = load_predictor(weights, device=device)
-    batch = Batch(len(wanted))
     samples = predict_batch(predictor, wanted, batch, anchor=place)
     written = write_predictions(samples, out, made_by=predictor.made_by)
     if overlays:
@@ -82,15 +83,22 @@ def draw(
     """
     from spondyl.cli.batch import Batch
 
-    pairs = _pairs(films, predictions, format)
-    batch = Batch(len(pairs))
+    batch = Batch()
+    pairs = _pairs(films, predictions, format, batch)
+    batch.expect(len(pairs))
     batch.draw(pairs, out)
     print(out)
     batch.finish()
 
 
 def _wanted(
-    films: list[Path], data: Path | None, *, format: str | None, split: Path | None, part: Part
+    films: list[Path],
+    data: Path | None,
+    batch: Batch,
+    *,
+    format: str | None,
+    split: Path | None,
+    part: Part,
 ) -> dict[Path, str | Sample]:
     """The films to predict, each with its key, or with the annotation that knows more."""
     from spondyl.cli.inputs import name_films, read_samples, select_part
@@ -102,12 +110,16 @@ def _wanted(
         if split or part or format:
             raise UsageError("--split, --part and --format: only with --data")
         return dict(name_films(find_films(films)))
-    samples = read_samples(data, format=format, skip_bad=True)
+    samples = read_samples(data, format=format, skip_bad=True, batch=batch)
     return {sample.path: sample for sample in select_part(samples, split, part)}
 
 
-def _pairs(films: Path, predictions: Path | None, format: str | None) -> list[Pair]:
-    """What to draw on each film, and what to draw it over."""
+def _pairs(films: Path, predictions: Path | None, format: str | None, batch: Batch) -> list[Pair]:
+    """What to draw on each film, and what to draw it over.
+
+    Raises:
+        UsageError: there is nothing to draw.
+    """
     from spondyl.cli.inputs import read_samples
     from spondyl.data.coco import read_coco
 
@@ -116,8 +128,11 @@ def _pairs(films: Path, predictions: Path | None, format: str | None) -> list[Pa
         if found is None:
             raise UsageError(f"{films}: one film has no annotation; need --predictions")
         return [(sample, None) for sample in found if sample.path.resolve() == films.resolve()]
-    annotated = read_samples(films, format=format, skip_bad=True)
+    annotated = read_samples(films, format=format, skip_bad=True, batch=batch)
     if found is None:
         return [(sample, None) for sample in annotated]
     known = {sample.key: sample for sample in annotated}
-    return [(sample, known[sample.key]) for sample in found if sample.key in known]
+    pairs: list[Pair] = [(sample, known[sample.key]) for sample in found if sample.key in known]
+    if not pairs:
+        raise UsageError(f"{predictions}: none of its films is in {films}; need the same data")
+    return pairs

@@ -7,15 +7,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from spondyl.anatomy import LEVELS
 from spondyl.cli.console import say
 from spondyl.errors import AnnotationError, UsageError
 
 if TYPE_CHECKING:
+    from spondyl.cli.batch import Batch
     from spondyl.data.sample import Sample
 
 
-def read_samples(folder: Path, *, format: str | None, skip_bad: bool) -> list[Sample]:
-    """The samples of a folder; each problem is said in one line.
+def read_samples(
+    folder: Path, *, format: str | None, skip_bad: bool, batch: Batch | None = None
+) -> list[Sample]:
+    """The samples of a folder; each problem is said in one line, and counted in a ``batch``.
 
     Raises:
         AnnotationError: there is a problem and ``skip_bad`` was not asked for, or nothing is left.
@@ -24,7 +28,7 @@ def read_samples(folder: Path, *, format: str | None, skip_bad: bool) -> list[Sa
 
     annotated = read_annotations(folder, format=format)
     for problem in annotated.problems:
-        say(str(problem))
+        say(str(problem)) if batch is None else batch.refuse(str(problem))
     if annotated.problems and not skip_bad:
         raise AnnotationError(
             f"{folder}: {len(annotated.problems)} annotations cannot be used; "
@@ -72,11 +76,13 @@ def parse_anchor(text: str | None) -> tuple[str, int] | None:
     """``L5=3`` as a level and a place from the top.
 
     Raises:
-        UsageError: it is not of that form.
+        UsageError: it is not of that form, or there is no such level or place.
     """
     if text is None:
         return None
     level, _, place = text.partition("=")
     if not (level and place.isdecimal()):
         raise UsageError(f"--anchor {text}: need LEVEL=PLACE, such as L5=3 (third from the top)")
+    if level.upper() not in LEVELS or int(place) < 1:
+        raise UsageError(f"--anchor {text}: need T1 to T12, L1 to L5 or S1, and a place from 1")
     return level.upper(), int(place)

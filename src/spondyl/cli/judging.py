@@ -43,7 +43,10 @@ def evaluate(
     from spondyl.recipe import EvaluationRecipe
 
     predicted = _read_predictions(predictions)
-    annotated = select_part(read_samples(data, format=format, skip_bad=True), split, part)
+    batch = Batch()
+    samples = read_samples(data, format=format, skip_bad=True, batch=batch)
+    annotated = select_part(samples, split, part)
+    batch.expect(len(annotated))
     judged = judge(
         predicted.samples,
         annotated,
@@ -52,7 +55,6 @@ def evaluate(
         made_by=predicted.made_by,
         ordinal_anchor="bottom" if predicted.made_by.get("anchor") == "bottom" else "top",
     )
-    batch = Batch(overlays)
     pairs = _pairs(judged.worst[:overlays], predicted.samples, annotated)
     write_evaluation(judged, out, overlays=batch.draw(pairs, out / "overlays"))
     _print_table(judged)
@@ -81,6 +83,10 @@ def _read_predictions(path: Path) -> AnnotationSet:
     predicted = read_coco(path)
     for problem in predicted.problems:
         say(str(problem))
+    if not predicted.made_by:
+        raise UsageError(
+            f"{path}: holds annotations; need a predictions file, as predict writes it"
+        )
     if not predicted.samples:
         raise AnnotationError(f"{path}: holds no predicted film")
     return predicted

@@ -76,6 +76,8 @@ def train(
     from spondyl.cli.inputs import read_samples
     from spondyl.data.splitting import read_split
 
+    if resume and not (out / "last.ckpt").exists():
+        raise UsageError(f"{out}: holds no run to resume; leave --resume away to begin one")
     chosen = _recipe(recipe, settings or [], weights=weights, seed=seed)
     samples = read_samples(data, format=format, skip_bad=skip_bad)
     parts = read_split(split) if split else None

@@ -48,8 +48,18 @@ def read_annotations(path: Path, *, format: str | None = None) -> AnnotationSet:
         raise UsageError(f"{path}: no such folder or file, need annotations")
     found = _read_folder(path, format)
     if not found.samples and not found.problems:
+        _refuse_damaged(_files(path, ".json"))
         raise UsageError(f"{path}: no annotations found, need {format or ', '.join(FORMATS)}")
     return _with_unique_keys(found)
+
+
+def _refuse_damaged(files: list[Path]) -> None:
+    """A JSON file that cannot be read may have been the annotations: it says so itself."""
+    for file in files:
+        try:
+            load_json(file)
+        except AnnotationError as error:
+            raise AnnotationError(f"{file}: {error}") from error
 
 
 def _read_file(path: Path, format: str | None) -> AnnotationSet:

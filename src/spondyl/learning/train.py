@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from filelock import FileLock, Timeout
 from jaxtyping import UInt8
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, RichProgressBar
@@ -36,7 +37,7 @@ from spondyl.learning.keeping import SELECTED_BY, EpochLines, History, KeepWeigh
 from spondyl.learning.module import LandmarkModule
 from spondyl.learning.networks import build_network
 from spondyl.learning.resume import AtomicCheckpointIO
-from spondyl.recipe import Recipe, read_recipe, write_recipe
+from spondyl.recipe import Recipe, write_recipe
 from spondyl.spine.calibration import Calibration, fit_calibration
 
 _BEST = ("best_mre", "best_loss")
@@ -83,18 +84,35 @@ def fit(
     with the same number of threads. A finished run that is resumed stays as it is.
 
     Raises:
-        TrainingError: the folder holds another run, its films or labels have changed since, or
-            the loss is no longer finite.
+        TrainingError: the folder holds another run or is in use, its films or labels have changed
+            since, or the loss is no longer finite.
         FilmError: a film cannot be read.
         UsageError: a part of the split would be empty, or a group to exclude is not there.
     """
-    console = Console(stderr=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / ".lock", timeout=0):  # the system drops it with the process
+            return _fit(samples, recipe, folder, split=split, device=device, resume=resume)
+    except Timeout:
+        raise TrainingError(f"{folder}: another training is using this folder") from None
+
+
+def _fit(
+    samples: Sequence[Sample],
+    recipe: Recipe,
+    folder: Path,
+    *,
+    split: Split | None,
+    device: str,
+    resume: bool,
+) -> RunResult:
+    console, device = Console(stderr=True), pick_device(device)
     before = _open_run(folder, recipe, resume=resume)
     if before.get("finished"):
         return RunResult(folder, tuple(json.loads((folder / "history.json").read_text())))
     parts = _parts(samples, recipe, folder, given=split, resuming=bool(before))
     films, judged = _cache_both(samples, parts, recipe, console)
-    run = _Run(recipe, folder, films, judged, pick_device(device), console)
+    run = _Run(recipe, folder, films, judged, device, console)
     manifest = {**run.manifest(), **_unchanged(before, run)}
     write_split(parts, folder / "split.json")
     write_json(folder / "run.json", manifest)
@@ -160,13 +178,13 @@ def _open_run(folder: Path, recipe: Recipe, *, resume: bool) -> dict[str, Any]:
     begun = (folder / "last.ckpt").exists()
     if begun and not resume:
         raise TrainingError(f"{folder}: holds a run; resume it, or choose another folder")
-    if begun and read_recipe(folder / "recipe.yaml").digest != recipe.digest:
+    before = json.loads((folder / "run.json").read_text()) if begun else {}
+    if begun and before["recipe_digest"] != recipe.digest:
         raise TrainingError(
-            f"{folder}: was started from another recipe; resume with recipe.yaml there"
+            f"{folder}: was started from another recipe; resume with its own, unchanged"
         )
-    folder.mkdir(parents=True, exist_ok=True)
     write_recipe(recipe, folder / "recipe.yaml")
-    return json.loads((folder / "run.json").read_text()) if begun else {}
+    return before
 
 
 def _parts(
@@ -250,14 +268,18 @@ def _train(run: _Run, *, resume: bool) -> History:
         warnings.simplefilter("ignore")  # the engine's advice on workers and loggers
         trainer = _trainer(run, history)
         last = run.folder / "last.ckpt"
-        trainer.fit(
-            module,
-            training_loader(run.films, batch_size=recipe.training.batch_size, seed=recipe.seed),
-            validation_loader(run.judged, batch_size=recipe.training.batch_size),
-            ckpt_path=last if resume and last.exists() else None,
-            weights_only=True,
-        )
-    if trainer.interrupted:
+        size = recipe.training.batch_size
+        try:
+            trainer.fit(
+                module,
+                training_loader(run.films, batch_size=size, seed=recipe.seed),
+                validation_loader(run.judged, batch_size=size),
+                ckpt_path=last if resume and last.exists() else None,
+                weights_only=True,
+            )
+        except SystemExit:  # how the engine ends on Ctrl-C
+            raise KeyboardInterrupt from None
+    if trainer.interrupted or trainer.received_sigterm:
         raise KeyboardInterrupt
     return history
 
