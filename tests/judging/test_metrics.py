@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spondyl.judging import metrics
-from spondyl.spine.landmarks import Landmarks
+from spondyl.spine.landmarks import Landmarks, reference_heights
 
 from .spines import HEIGHT, STEP, WIDTH, nobody, shifted, spine
 
@@ -77,10 +77,10 @@ def test_a_half_annotated_sacrum_is_matched_by_the_corners_that_both_have() -> N
 def test_heights_fall_back_on_the_film_then_on_its_endplates() -> None:
     points = spine(3).points.copy()
     points[2, 2:] = np.nan
-    np.testing.assert_allclose(metrics.reference_heights(Landmarks(points)), HEIGHT)
-    np.testing.assert_allclose(metrics.reference_heights(Landmarks(points[2:])), WIDTH)
+    np.testing.assert_allclose(reference_heights(Landmarks(points)), HEIGHT)
+    np.testing.assert_allclose(reference_heights(Landmarks(points[2:])), WIDTH)
     points[2, 0] = np.nan
-    assert np.isnan(metrics.reference_heights(Landmarks(points[2:]))).all()
+    assert np.isnan(reference_heights(Landmarks(points[2:]))).all()
     assert metrics.match(spine(3), Landmarks(points[2:])).found == 0
 
 
@@ -292,7 +292,7 @@ def test_heights_are_means_of_the_walls_that_were_seen() -> None:
     points[0, 2, 1] -= 10  # the left wall is 30 px, the right one 40
     points[1, 0] = np.nan
     points[1, 3, 1] += 8
-    np.testing.assert_allclose(metrics.reference_heights(Landmarks(points)), [35, 48])
+    np.testing.assert_allclose(reference_heights(Landmarks(points)), [35, 48])
 
 
 def test_centres_are_compared_over_the_corners_that_both_have() -> None:

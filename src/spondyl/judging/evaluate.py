@@ -26,19 +26,18 @@ from spondyl.judging.evaluation import (
     ProtocolScore,
 )
 from spondyl.judging.metrics import (
-    MISSED_COST,
     Anchor,
     Matching,
     Residuals,
+    charged,
     match,
     matched_residuals,
     named_residuals,
     ordinal_partner,
-    reference_heights,
     residuals,
 )
 from spondyl.judging.statistics import Estimate, Statistic, clustered_interval, smape
-from spondyl.spine.landmarks import Landmarks
+from spondyl.spine.landmarks import Landmarks, reference_heights
 from spondyl.spine.measurements import COBB_ANGLES, cobb_angles
 
 __all__ = ["PROTOCOLS", "Evaluation", "evaluate"]
@@ -219,7 +218,6 @@ def _film_score(film: _Film) -> FilmScore:
     errors = film.errors("all", "512")
     judged = errors[~np.isnan(errors)]
     found = judged[np.isfinite(judged)]
-    charged = np.where(np.isfinite(judged), judged, MISSED_COST)
     return FilmScore(
         key=film.annotated.key,
         group=film.annotated.group,
@@ -230,7 +228,7 @@ def _film_score(film: _Film) -> FilmScore:
         named_right=int(film.right_names.sum()),
         mre=float(found.mean()) if len(found) else None,
         worst=float(found.max()) if len(found) else None,
-        penalised=float(charged.mean()) if len(charged) else None,
+        penalised=float(charged(judged).mean()) if len(judged) else None,
         cobb_predicted=_angles(film, film.predicted),
         cobb_annotated=_angles(film, film.annotated.landmarks),
     )
@@ -270,8 +268,7 @@ class _Judge:
             metrics[f"mre_{unit}"] = self.estimate(found)
             metrics[f"median_{unit}"] = self.estimate(found, "median")
         errors = self._errors(name, "512")
-        charged = [(film, np.where(np.isinf(part), MISSED_COST, part)) for film, part in errors]
-        metrics["penalised_mre_512"] = self.estimate(charged)
+        metrics["penalised_mre_512"] = self.estimate([(f, charged(part)) for f, part in errors])
         for limit in self.thresholds:
             within = [(film, 100.0 * (part <= limit)) for film, part in errors]
             metrics[f"sdr@{limit:g}"] = self.estimate(within)

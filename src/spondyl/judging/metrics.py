@@ -9,7 +9,7 @@ from typing import Final, Literal
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
-from spondyl.spine.landmarks import Landmarks
+from spondyl.spine.landmarks import Landmarks, reference_heights
 
 Anchor = Literal["top", "bottom"]
 """The end of the spine from which the ordinal protocol counts."""
@@ -103,21 +103,6 @@ def match(
     unsure |= _cut(predicted, size)
     unsure[partner[partner >= 0]] = False
     return Matching(partner, unsure)
-
-
-def reference_heights(annotated: Landmarks) -> Float64[np.ndarray, " a"]:
-    """The height in image px that stands for each annotated vertebra.
-
-    Its own; where no wall was seen whole (an S1 with one endplate), the film's median height; where
-    no vertebra has one, the film's median endplate; NaN where there is none either, and then
-    nothing can be matched.
-    """
-    heights = annotated.heights
-    known = heights[~np.isnan(heights)]
-    if not len(known):
-        endplates = np.linalg.norm(annotated.points[:, ::2] - annotated.points[:, 1::2], axis=-1)
-        known = endplates[~np.isnan(endplates)]
-    return np.where(np.isnan(heights), np.median(known) if len(known) else np.nan, heights)
 
 
 def centre_distances(
@@ -277,13 +262,17 @@ def summarise(
     return summary
 
 
+def charged(errors: Float64[np.ndarray, "*n"]) -> Float64[np.ndarray, "*n"]:
+    """Radial errors (px at 512, inf = missed) with ``MISSED_COST`` for every corner missed."""
+    return np.where(np.isinf(errors), MISSED_COST, errors)
+
+
 def _summary(errors: Float64[np.ndarray, " n"], thresholds: Sequence[float]) -> dict[str, float]:
     found = errors[np.isfinite(errors)]
-    charged = np.where(np.isfinite(errors), errors, MISSED_COST)
     summary = {
         "mre": float(found.mean()) if len(found) else np.nan,
         "median": float(np.median(found)) if len(found) else np.nan,
-        "penalised_mre": float(charged.mean()) if len(errors) else np.nan,
+        "penalised_mre": float(charged(errors).mean()) if len(errors) else np.nan,
     }
     for threshold in thresholds:
         within = int((errors <= threshold).sum())

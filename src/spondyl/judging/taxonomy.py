@@ -7,8 +7,8 @@ from typing import Final
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from spondyl.judging.metrics import Matching, centre_distances, reference_heights
-from spondyl.spine.landmarks import Landmarks
+from spondyl.judging.metrics import Matching, centre_distances
+from spondyl.spine.landmarks import Landmarks, reference_heights
 
 CLASSES: Final[tuple[str, ...]] = (
     "fine",

@@ -12,7 +12,7 @@ from jaxtyping import Float64, Int
 
 from spondyl.anatomy import LEVELS, counts_five_lumbar
 from spondyl.spine.detections import Detections
-from spondyl.spine.landmarks import Landmarks, corner_mean
+from spondyl.spine.landmarks import Landmarks, corner_mean, reference_heights
 from spondyl.spine.naming import candidates, infer_chain, level_weights, trellis_of
 from spondyl.spine.trellis import Trellis
 
@@ -92,16 +92,8 @@ def match_centres(
     nearest = distances.argmin(axis=0)
     true = np.arange(len(truth))
     mutual = distances.argmin(axis=1)[nearest] == true
-    close = distances[nearest, true] <= _half_heights(truth)
+    close = distances[nearest, true] <= reference_heights(truth) / 2
     return nearest[mutual & close], true[mutual & close]
-
-
-def _half_heights(truth: Landmarks) -> Float64[np.ndarray, " v"]:
-    """Half of each vertebra's height; of the film's median where no wall was seen."""
-    heights = truth.heights
-    seen = heights[np.isfinite(heights)]
-    usual = float(np.median(seen)) if len(seen) else 0.0
-    return np.where(np.isfinite(heights), heights, usual) / 2
 
 
 def _fit_score_threshold(pairs: Sequence[Pair], start: Calibration) -> float:

@@ -207,6 +207,21 @@ class Landmarks:
             raise ValueError(f"landmarks are incomplete: {error}") from error
 
 
+def reference_heights(annotated: Landmarks) -> Float64[np.ndarray, " a"]:
+    """The height in image px that stands for each annotated vertebra.
+
+    Its own; where no wall was seen whole (an S1 with one endplate), the film's median height; where
+    no vertebra has one, the film's median endplate; NaN where there is none either, and then
+    nothing can be matched.
+    """
+    heights = annotated.heights
+    known = heights[~np.isnan(heights)]
+    if not len(known):
+        endplates = np.linalg.norm(annotated.points[:, ::2] - annotated.points[:, 1::2], axis=-1)
+        known = endplates[~np.isnan(endplates)]
+    return np.where(np.isnan(heights), np.median(known) if len(known) else np.nan, heights)
+
+
 def corner_mean(points: Float64[np.ndarray, "*v 4 2"]) -> Float64[np.ndarray, "*v 2"]:
     """Mean of the corners that are not NaN; NaN where there is none."""
     seen = ~np.isnan(points[..., :1])
