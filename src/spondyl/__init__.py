@@ -7,6 +7,8 @@ costs nothing and torch is loaded only by what needs it.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from spondyl.version import __version__
+
 if TYPE_CHECKING:
     from spondyl.data.folder import read_annotations as read_annotations
     from spondyl.data.phantom import phantom as phantom
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
     from spondyl.recipe import read_recipe as read_recipe
     from spondyl.spine.drawing import draw_overlay as draw_overlay
     from spondyl.spine.landmarks import Landmarks as Landmarks
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "Landmarks": "spine.landmarks",

@@ -16,11 +16,11 @@ from typing import Annotated, Any, Final
 import typer
 from typer.exceptions import TyperException
 
-import spondyl
 from spondyl.cli.films import draw, predict
 from spondyl.cli.judging import evaluate, history
 from spondyl.cli.training import demo, phantom, train
 from spondyl.errors import SpondylError
+from spondyl.version import __version__
 
 _EXTRAS: Final = {
     "train": ("torch", "torchvision", "timm", "lightning", "tensorboard", "safetensors"),
@@ -86,7 +86,7 @@ def _one_line(text: str) -> str:
 
 def _show_version(asked: bool) -> None:
     if asked:
-        print(f"spondyl {spondyl.__version__}")
+        print(f"spondyl {__version__}")
         raise typer.Exit
 
 

@@ -15,12 +15,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-import spondyl
 from spondyl.atomic import write_bytes
 from spondyl.errors import CheckpointError, RecipeError
 from spondyl.learning.networks import Network, build_network
 from spondyl.learning.weights import first_difference
 from spondyl.recipe import Recipe, SlotsCodecRecipe, parse_recipe
+from spondyl.version import __version__
 
 FORMAT = 1
 _PICKLES = (b"PK\x03\x04", b"\x80")  # torch.save today and before 1.6
@@ -66,7 +66,7 @@ def save_model(
         "format": f"spondyl {FORMAT}",
         "recipe": text,
         "calibration": _canonical(calibration),
-        "about": _canonical({"version": spondyl.__version__, "made": made, **about}),
+        "about": _canonical({"version": __version__, "made": made, **about}),
         "digest": digest,
     }
     store(path, save(tensors, {**metadata, "seal": _seal(metadata)}))

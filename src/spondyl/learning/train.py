@@ -24,7 +24,6 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, RichProg
 from lightning.pytorch.loggers import TensorBoardLogger
 from rich.console import Console
 
-import spondyl
 from spondyl.atomic import write_json
 from spondyl.data.sample import Sample
 from spondyl.data.splitting import PARTS, Split, read_split, split_by_group, write_split
@@ -39,6 +38,7 @@ from spondyl.learning.networks import build_network
 from spondyl.learning.resume import AtomicCheckpointIO
 from spondyl.recipe import Recipe, write_recipe
 from spondyl.spine.calibration import Calibration, fit_calibration
+from spondyl.version import __version__
 
 _BEST = ("best_mre", "best_loss")
 
@@ -145,7 +145,7 @@ class _Run:
     def about(self) -> dict[str, Any]:
         """What the weights say of their origin."""
         return {
-            "version": spondyl.__version__,
+            "version": __version__,
             "seed": self.recipe.seed,
             "train_digest": self.films.digest,
             "val_digest": self.judged.digest,

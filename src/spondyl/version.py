@@ -1,0 +1,3 @@
+"""Which version of spondyl is this?"""
+
+__version__ = "0.1.0"
