@@ -18,7 +18,7 @@ from spondyl.film.letterbox import Letterbox, prepare
 from spondyl.film.radiograph import Radiograph
 from spondyl.film.reading import read_radiograph
 from spondyl.spine.calibration import Calibration
-from spondyl.spine.chain import Anchor, anchored, assemble, keep_order
+from spondyl.spine.chain import Anchor, anchored, to_landmarks
 from spondyl.spine.detections import Detections
 from spondyl.spine.landmarks import Landmarks, corner_mean
 
@@ -88,9 +88,9 @@ class Predictor:
         letterbox = fitted.letterbox
         in_image = detections.scaled(letterbox.to_image(detections.corners), 1 / letterbox.scale)
         seen = within_film(in_image, letterbox.height, width=letterbox.width)
-        if self.detector.ordered:
-            return keep_order(seen, score_threshold=self.calibration.score_threshold)
-        return assemble(seen, calibration=self.calibration, view=fitted.view)
+        return to_landmarks(
+            seen, ordered=self.detector.ordered, calibration=self.calibration, view=fitted.view
+        )
 
 
 class FoundFilm(NamedTuple):

@@ -20,7 +20,7 @@ from spondyl.learning.codecs import Codec
 from spondyl.learning.networks import Network
 from spondyl.recipe import Recipe, TrainingRecipe
 from spondyl.spine.calibration import Calibration
-from spondyl.spine.chain import assemble, keep_order
+from spondyl.spine.chain import to_landmarks
 from spondyl.spine.detections import Detections
 from spondyl.spine.landmarks import Landmarks
 
@@ -144,10 +144,8 @@ class LandmarkModule(LightningModule):
 
     def _landmarks(self, detections: Detections) -> Landmarks:
         """Detections to landmarks in input px, before any calibration."""
-        threshold = self.recipe.codec.score_threshold
-        if self.codec.ordered:
-            return keep_order(detections, score_threshold=threshold)
-        return assemble(detections, calibration=Calibration(score_threshold=threshold))
+        uncalibrated = Calibration(score_threshold=self.recipe.codec.score_threshold)
+        return to_landmarks(detections, ordered=self.codec.ordered, calibration=uncalibrated)
 
     def _laid_out(self, inputs: Float[Tensor, "b 1 s s"]) -> Float[Tensor, "b 1 s s"]:
         if self.recipe.training.channels_last:

@@ -112,7 +112,7 @@ def _fit(
         return RunResult(folder, tuple(json.loads((folder / "history.json").read_text())))
     parts = _parts(samples, recipe, folder, given=split, resuming=bool(before))
     films, judged = _cache_both(samples, parts, recipe, console)
-    run = _Run(recipe, folder, films, judged, device, console)
+    run = _Run(recipe, folder, films, judged, device, console, _about(recipe, films, judged))
     manifest = {**run.manifest(), **_unchanged(before, run)}
     write_split(parts, folder / "split.json")
     write_json(folder / "run.json", manifest)
@@ -140,16 +140,7 @@ class _Run:
     judged: FilmCache
     device: str
     console: Console
-
-    @property
-    def about(self) -> dict[str, Any]:
-        """What the weights say of their origin."""
-        return {
-            "version": __version__,
-            "seed": self.recipe.seed,
-            "train_digest": self.films.digest,
-            "val_digest": self.judged.digest,
-        }
+    about: Mapping[str, Any]
 
     def manifest(self) -> dict[str, Any]:
         """Versions, data and machine: what it takes to run it again."""
@@ -168,6 +159,16 @@ class _Run:
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "finished": False,
         }
+
+
+def _about(recipe: Recipe, films: FilmCache, judged: FilmCache) -> dict[str, Any]:
+    """What the weights say of their origin; made once, as it hashes every cached film."""
+    return {
+        "version": __version__,
+        "seed": recipe.seed,
+        "train_digest": films.digest,
+        "val_digest": judged.digest,
+    }
 
 
 def _open_run(folder: Path, recipe: Recipe, *, resume: bool) -> dict[str, Any]:
@@ -267,14 +268,13 @@ def _train(run: _Run, *, resume: bool) -> History:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the engine's advice on workers and loggers
         trainer = _trainer(run, history)
-        last = run.folder / "last.ckpt"
         size = recipe.training.batch_size
         try:
             trainer.fit(
                 module,
                 training_loader(run.films, batch_size=size, seed=recipe.seed),
                 validation_loader(run.judged, batch_size=size),
-                ckpt_path=last if resume and last.exists() else None,
+                ckpt_path=run.folder / "last.ckpt" if resume else None,
                 weights_only=True,
             )
         except SystemExit:  # how the engine ends on Ctrl-C

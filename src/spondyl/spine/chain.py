@@ -51,6 +51,15 @@ def assemble(
     return landmarks if anchor is None else anchored(landmarks, anchor)
 
 
+def to_landmarks(
+    detections: Detections, *, ordered: bool, calibration: Calibration, view: View | None = None
+) -> Landmarks:
+    """Candidates to landmarks the way of their codec: in the order they have, or assembled."""
+    if ordered:
+        return keep_order(detections, score_threshold=calibration.score_threshold)
+    return assemble(detections, calibration=calibration, view=view)
+
+
 def keep_order(detections: Detections, *, score_threshold: float) -> Landmarks:
     """Detections that come superior to inferior, those under the threshold left out, unnamed."""
     seen = ~np.isnan(detections.corners).all(axis=(1, 2))
