@@ -63,16 +63,19 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def films(folder: Path, long_side: int, *, seed: int) -> tuple[Sequence[Sample], Split]:
+def films(
+    folder: Path, long_side: int, *, seed: int, counts: tuple[int, int, int] = (TRAIN, VAL, TEST)
+) -> tuple[Sequence[Sample], Split]:
     """The phantoms in the order they were drawn: training, validation, unseen."""
     if not folder.exists():
-        write_phantoms(folder, films=TRAIN + VAL + TEST, seed=seed, long_side=long_side)
+        write_phantoms(folder, films=sum(counts), seed=seed, long_side=long_side)
     samples = sorted(read_annotations(folder).samples, key=lambda sample: sample.key)
     keys = [sample.key for sample in samples]
+    train, val, _ = counts
     split = Split(
-        train=tuple(keys[:TRAIN]),
-        val=tuple(keys[TRAIN : TRAIN + VAL]),
-        test=tuple(keys[TRAIN + VAL :]),
+        train=tuple(keys[:train]),
+        val=tuple(keys[train : train + val]),
+        test=tuple(keys[train + val :]),
         seed=seed,
         groups={sample.key: sample.group for sample in samples},
     )

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What needs a CUDA device: both encodings with the three networks at 512 px, and AASCE with HRNet-W32.
+# What needs a CUDA device: the three networks with all encodings at 512 px, and AASCE with HRNet-W32.
 # Every run resumes where it was stopped and is skipped once judged, so the script can be called again
 # until it is done. Results land beside it as JSON; then run `python benchmarks/tables.py`.
 #
@@ -13,15 +13,11 @@ root=$(dirname "$(dirname "$here")")
 export PYTHONUNBUFFERED=1
 
 nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader
-python "$root/benchmarks/encoding.py" --help > /dev/null  # everything imports before the clock starts
+python "$root/benchmarks/comparison.py" --help > /dev/null  # everything imports before the clock starts
 
-for network in hrnet_w32 unet resnet50; do
-  for codec in set slots-top slots-bottom; do
-    python "$root/benchmarks/encoding.py" --out "$out" --codec "$codec" --device cuda \
-      --recipe "$root/recipes/phantom-gpu.yaml" --set "model.name=$network" \
-      --json "$here/encoding-$network.json"
-  done
-done
+# three networks x three encodings: 512 px, 100 epochs, 496 / 204 / 200 phantoms
+python "$root/benchmarks/comparison.py" --out "$out/comparison" --device cuda \
+  --recipe "$root/recipes/phantom-gpu.yaml" --json "$here/comparison.json"
 
 if [ -n "$aasce" ]; then
   python "$root/benchmarks/aasce.py" "$aasce" --out "$out/aasce" --device cuda \

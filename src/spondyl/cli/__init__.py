@@ -16,6 +16,7 @@ from typing import Annotated, Any, Final
 import typer
 from typer.exceptions import TyperException
 
+from spondyl.cli.comparing import compare
 from spondyl.cli.films import draw, predict
 from spondyl.cli.judging import evaluate, history
 from spondyl.cli.training import demo, phantom, train
@@ -34,7 +35,7 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for _command in (demo, phantom, train, predict, evaluate, draw, history):
+for _command in (demo, phantom, train, predict, evaluate, compare, draw, history):
     app.command()(_command)
 
 

@@ -1,0 +1,271 @@
+"""Which command sets trained networks side by side?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from spondyl.cli.arguments import Device, Format, OutFolder, Part, Seed, SplitFile
+from spondyl.errors import AnnotationError, UsageError
+
+if TYPE_CHECKING:
+    from spondyl.cli.batch import Batch
+    from spondyl.data.sample import Sample
+    from spondyl.data.splitting import Split
+    from spondyl.judging.comparison import Comparison, Cost
+    from spondyl.judging.evaluation import Evaluation
+    from spondyl.predict import Predictor
+
+
+def compare(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(help="Two or more runs of train, or folders that evaluate wrote."),
+    ],
+    *,
+    out: OutFolder,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder of annotated films; runs need one.", show_default=False),
+    ] = None,
+    format: Format = None,
+    split: SplitFile = None,
+    part: Part = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option(help="Run that the others are held against; the first.", show_default=False),
+    ] = None,
+    worst: Annotated[int, typer.Option(min=0, help="Number of worst films to draw.")] = 10,
+    device: Device = "auto",
+    seed: Seed = 0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier one.")] = False,
+) -> None:
+    """Compare trained networks on the same films.
+
+    Every run predicts the films of its split's test part (or validation part, where there is no
+    other) and is judged. Writes a page, figures, CSV, JSON and a table for a paper; prints the
+    page. A run that was trained on a film that is to be judged is refused.
+    """
+    from spondyl.cli.batch import Batch
+    from spondyl.judging.compare import compare as judge
+    from spondyl.judging.report import write_comparison
+
+    named = name_runs(runs)
+    if baseline is not None and baseline not in named:
+        raise UsageError(f"--baseline {baseline}: is none of {', '.join(named)}")
+    if not overwrite and (out / "comparison.json").exists():
+        raise UsageError(f"{out}: holds a comparison; need a new folder, or --overwrite")
+    batch = Batch()
+    trained = [name for name, folder in named.items() if _is_run(folder)]
+    films = _Films([], {})
+    if trained:
+        samples = _judged_films({n: named[n] for n in trained}, data, format, split, part, batch)
+        films = _predict(samples, {n: named[n] for n in trained}, out, batch, device=device)
+    evaluations = {
+        name: films.evaluate(name, out, seed=seed) if name in trained else _evaluation(folder)
+        for name, folder in named.items()
+    }
+    compared = judge(
+        evaluations,
+        baseline=baseline or next(iter(named)),
+        seed=seed,
+        costs=_costs({name: named[name] for name in trained}),
+    )
+    page = write_comparison(
+        compared,
+        out,
+        overlays=_overlays(compared, films, out, worst),
+        histories={name: _history(named[name]) for name in trained},
+    )
+    print(page)
+    batch.finish()
+
+
+def name_runs(runs: Sequence[Path]) -> dict[str, Path]:
+    """A name for each run: its folder's, with those above it as far as they are needed.
+
+    Raises:
+        UsageError: there are fewer than two, one is given twice, or one is no folder of results.
+    """
+    if len(runs) < 2:
+        raise UsageError("compare: one run was given; need two or more")
+    for run in runs:
+        if not (_is_run(run) or (run / "evaluation.json").is_file()):
+            raise UsageError(f"{run}: holds neither a finished run nor an evaluation.json")
+    whole = [run.resolve().parts for run in runs]
+    for depth in range(1, max(map(len, whole)) + 1):
+        names = ["/".join(parts[-depth:]) for parts in whole]
+        if len(set(names)) == len(names):
+            return dict(zip(names, runs, strict=True))
+    raise UsageError("compare: a run was given twice; need each once")
+
+
+@dataclass(frozen=True)
+class _Films:
+    """The films that are judged, and what every trained network found on them."""
+
+    annotated: list[Sample]
+    found: Mapping[str, tuple[Predictor, list[Sample]]]
+
+    def evaluate(self, name: str, out: Path, *, seed: int) -> Evaluation:
+        """Judges one network, and leaves its evaluation beside its predictions."""
+        from spondyl.judging.evaluate import evaluate
+        from spondyl.judging.report import write_evaluation
+        from spondyl.recipe import EvaluationRecipe
+
+        predictor, predicted = self.found[name]
+        judged = evaluate(
+            predicted,
+            self.annotated,
+            thresholds=EvaluationRecipe().sdr_thresholds,
+            seed=seed,
+            made_by=predictor.made_by,
+            ordinal_anchor="bottom" if predictor.made_by.get("anchor") == "bottom" else "top",
+        )
+        write_evaluation(judged, _folder(out, name))
+        return judged
+
+
+def _is_run(folder: Path) -> bool:
+    return (folder / "run.json").is_file()
+
+
+def _folder(out: Path, name: str) -> Path:
+    return out / "models" / name.replace("/", "-")
+
+
+def _judged_films(
+    runs: Mapping[str, Path],
+    data: Path | None,
+    format: str | None,
+    split: Path | None,
+    part: Part,
+    batch: Batch,
+) -> list[Sample]:
+    """The films on which every run is judged; none of them trained one.
+
+    Raises:
+        UsageError: no data are given, the runs have other films set aside, or one was trained on
+            them.
+    """
+    from spondyl.cli.console import say
+    from spondyl.cli.inputs import read_samples
+    from spondyl.data.splitting import read_split
+
+    if data is None:
+        raise UsageError(f"{next(iter(runs.values()))}: is a training run; need --data as well")
+    splits = {name: read_split(folder / "split.json") for name, folder in runs.items()}
+    chosen = read_split(split) if split else next(iter(splits.values()))
+    taken: Part = part or ("test" if chosen.test else "val")
+    keys = chosen.keys(taken)
+    if not keys:
+        raise UsageError(f"{split or next(iter(runs.values()))}: part {taken!r} has no film")
+    _refuse_trained_on(splits, set(keys))
+    if split is None:
+        _refuse_other_films(splits, taken)
+    if taken == "val":
+        say("judged on validation films: they also chose the checkpoints")
+    samples = read_samples(data, format=format, skip_bad=True, batch=batch)
+    return chosen.select(samples, taken)
+
+
+def _refuse_trained_on(splits: Mapping[str, Split], judged: set[str]) -> None:
+    for name, split in splits.items():
+        if seen := sorted(judged & set(split.train)):
+            raise UsageError(
+                f"{name}: was trained on {len(seen)} of the {len(judged)} films to be judged"
+                f" ({seen[0]} ...); need films that no run has seen"
+            )
+
+
+def _refuse_other_films(splits: Mapping[str, Split], part: Part) -> None:
+    first, *others = ((name, set(s.keys(part or "test"))) for name, s in splits.items())
+    for name, keys in others:
+        if keys != first[1]:
+            raise UsageError(
+                f"{first[0]} and {name}: have other films in part {part!r};"
+                " need --split with films for both"
+            )
+
+
+def _predict(
+    samples: list[Sample], runs: Mapping[str, Path], out: Path, batch: Batch, *, device: str
+) -> _Films:
+    """What each network finds; a film that cannot be read is left out for all of them."""
+    from spondyl.cli.batch import predict_batch, write_predictions
+    from spondyl.learning.detector import load_predictor
+
+    batch.expect(len(samples))
+    found: dict[str, tuple[Predictor, list[Sample]]] = {}
+    for name, folder in runs.items():
+        predictor = load_predictor(_weights(folder), device=device)
+        predicted = predict_batch(predictor, {s.path: s for s in samples}, batch, anchor=None)
+        readable = {sample.key for sample in predicted}
+        samples = [sample for sample in samples if sample.key in readable]
+        write_predictions(predicted, _folder(out, name), made_by=predictor.made_by)
+        found[name] = predictor, predicted
+    if not samples:
+        raise AnnotationError("none of the films to be judged can be read")
+    return _Films(samples, found)
+
+
+def _weights(run: Path) -> Path:
+    from spondyl.learning.train import RunResult
+
+    return RunResult(run, ()).best
+
+
+def _costs(runs: Mapping[str, Path]) -> dict[str, Cost]:
+    """What each network costs; latencies are taken on the CPU, all in one go."""
+    from spondyl.learning.cost import cost_of, latencies
+    from spondyl.learning.detector import device_name, load_predictor
+
+    loaded = {name: load_predictor(_weights(run), device="cpu") for name, run in runs.items()}
+    times = latencies(loaded)
+    return {
+        name: replace(cost_of(run), latency_ms=times[name], latency_device=device_name("cpu"))
+        for name, run in runs.items()
+    }
+
+
+def _evaluation(folder: Path) -> Evaluation:
+    from spondyl.judging.evaluation import Evaluation
+
+    return Evaluation.read(folder / "evaluation.json")
+
+
+def _history(run: Path) -> list[dict[str, float | None]]:
+    path = run / "history.json"
+    try:
+        return [dict(row) for row in json.loads(path.read_bytes())]
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path}: cannot be read; need the folder of a training run") from error
+
+
+def _overlays(
+    compared: Comparison, films: _Films, out: Path, count: int
+) -> list[tuple[str, Path]]:
+    """The films with the largest error, as every network sees them, over their annotation."""
+    from spondyl.atomic import write_with
+    from spondyl.judging.compare import worst_films
+    from spondyl.spine.drawing import draw_overlay
+
+    known = {sample.key: sample for sample in films.annotated}
+    drawn = []
+    for key in worst_films(compared, count) if known else []:
+        film = known[key].radiograph()
+        for name, (_, predicted) in films.found.items():
+            own = next(sample.landmarks for sample in predicted if sample.key == key)
+            picture = draw_overlay(film, own, reference=known[key].landmarks, long_side=_SIDE)
+            path = _folder(out, name) / "overlays" / f"{key.strip('/').replace('/', '_')}.png"
+            write_with(path, lambda temporary, image=picture: image.save(temporary, format="PNG"))
+            drawn.append((f"{key}: {name}", path))
+    return drawn
+
+
+_SIDE = 480  # px: ten films of nine networks still make one page
