@@ -1,4 +1,4 @@
-"""What does a comparison say: several evaluations of the same films, and how sure the differences are."""
+"""What does a comparison say: evaluations of the same films, and how sure the differences are."""
 
 from __future__ import annotations
 

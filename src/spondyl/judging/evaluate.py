@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64
+from jaxtyping import Float64
 
 from spondyl.anatomy import CORNERS, LEVELS, VARIANT_LEVELS, counts_five_lumbar
 from spondyl.data.sample import Sample
@@ -25,70 +25,20 @@ from spondyl.judging.evaluation import (
     ProtocolName,
     ProtocolScore,
 )
-from spondyl.judging.metrics import (
-    Anchor,
-    Matching,
-    Residuals,
-    charged,
-    match,
-    matched_residuals,
-    named_residuals,
-    ordinal_partner,
-    residuals,
-)
+from spondyl.judging.films import ComparedFilm, compare_films, film_score
+from spondyl.judging.metrics import Anchor, charged
 from spondyl.judging.statistics import Estimate, Statistic, clustered_interval, smape
-from spondyl.spine.landmarks import Landmarks, reference_heights
-from spondyl.spine.measurements import COBB_ANGLES, cobb_angles
+from spondyl.spine.measurements import COBB_ANGLES
 
 __all__ = ["PROTOCOLS", "Evaluation", "evaluate"]
 
 PROTOCOLS: Final[tuple[ProtocolName, ...]] = ("all", "ordinal", "matched", "named")
 
+CLASSIFIED: Final[tuple[ProtocolName, ...]] = ("all", "ordinal")
+"""The protocols under which the kinds of error are told."""
+
 _WORST = 12  # films named in an evaluation
 _CURVE_STEP = 0.25  # px at 512
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Film:
-    """One film compared: the annotation, and the prediction by every protocol."""
-
-    annotated: Sample
-    predicted: Landmarks
-    matching: Matching
-    residuals: Mapping[ProtocolName, Residuals]
-    ordinal: Int64[np.ndarray, " a"]
-
-    @property
-    def long_side(self) -> int:
-        return max(self.annotated.height, self.annotated.width)
-
-    @property
-    def names(self) -> list[tuple[str | None, str | None]]:
-        """The annotated and the predicted name of each annotated vertebra."""
-        given = (*self.predicted.names, None)  # partner -1 is the last, unnamed
-        pairs = zip(self.annotated.landmarks.names, self.matching.partner, strict=True)
-        return [(name, given[partner]) for name, partner in pairs]
-
-    @property
-    def right_names(self) -> Bool[np.ndarray, " a"]:
-        return np.array([name is not None and name == said for name, said in self.names], bool)
-
-    def errors(self, protocol: ProtocolName, unit: str) -> Float64[np.ndarray, "a 4"]:
-        """Radial errors; inf = missed, NaN = not judged or not expressible in this unit."""
-        compared = self.residuals[protocol]
-        if unit == "mm":
-            spacing = self.annotated.spacing
-            scale = (np.nan, np.nan) if spacing is None else (spacing.column_mm, spacing.row_mm)
-            known = compared.radial(np.array(scale))
-            return known if spacing is not None else np.full_like(known, np.nan)
-        if unit == "height":
-            heights = reference_heights(self.annotated.landmarks)
-            return compared.radial() * (100.0 / heights)[:, None]
-        return compared.radial() * self._scale(unit)
-
-    def _scale(self, unit: str) -> float:
-        diagonal = float(np.hypot(self.annotated.height, self.annotated.width))
-        return {"px": 1.0, "512": 512.0 / self.long_side, "diagonal": 100.0 / diagonal}[unit]
 
 
 def evaluate(
@@ -119,10 +69,10 @@ def evaluate(
     """
     if not thresholds:
         raise UsageError("thresholds: none given, need at least one in px at 512")
-    films = _pair(predictions, annotations, ordinal_anchor)
+    films = compare_films(predictions, annotations, ordinal_anchor)
     judge = _Judge(films, tuple(float(t) for t in thresholds), seed)
     known, given = {s.key for s in annotations}, {s.key for s in predictions}
-    rows = tuple(_film_score(film) for film in films)
+    rows = tuple(film_score(film, judge.thresholds) for film in films)
     with_s1 = [film for film in films if "S1" in film.annotated.landmarks.names]
     usual = [film for film in with_s1 if counts_five_lumbar(film.annotated.landmarks.names)]
     worst = sorted((r for r in rows if r.penalised is not None), key=_by_penalised)
@@ -137,9 +87,13 @@ def evaluate(
         naming=judge.naming(films),
         naming_with_s1=judge.naming(with_s1),
         naming_five_lumbar=judge.naming(usual),
-        taxonomy=_taxonomy(films),
+        taxonomy={name: judge.taxonomy(name) for name in CLASSIFIED},
+        level_shift={name: judge.level_shift(name) for name in CLASSIFIED},
         per_level=judge.per_level(),
         per_corner=judge.per_corner(),
+        per_source=judge.per_source(),
+        per_facing=judge.per_facing(),
+        per_count=judge.per_count(),
         curve=judge.curve(),
         cobb=judge.cobb(rows),
         per_film=rows,
@@ -154,103 +108,16 @@ def _by_penalised(row: FilmScore) -> tuple[float, str]:
     return -(row.penalised or 0.0), row.key
 
 
-def _pair(
-    predictions: Sequence[Sample], annotations: Sequence[Sample], anchor: Anchor
-) -> list[_Film]:
-    by_key = _unique(predictions, "predictions")
-    known = _unique(annotations, "annotations")
-    if not by_key.keys() & known.keys():
-        raise UsageError(
-            f"predictions: none of {len(by_key)} films is among the {len(known)} annotated ones; "
-            "need predictions of the annotated films"
-        )
-    return [_compare(by_key.get(sample.key), sample, anchor) for sample in annotations]
-
-
-def _unique(samples: Sequence[Sample], what: str) -> dict[str, Sample]:
-    by_key = {sample.key: sample for sample in samples}
-    if len(by_key) < len(samples):
-        keys = [sample.key for sample in samples]
-        twice = next(key for key in by_key if keys.count(key) > 1)
-        raise UsageError(f"{what}: {twice!r} occurs twice, need each film once")
-    return by_key
-
-
-def _compare(prediction: Sample | None, annotation: Sample, anchor: Anchor) -> _Film:
-    size = annotation.height, annotation.width
-    if prediction is not None and (prediction.height, prediction.width) != size:
-        raise UsageError(
-            f"{annotation.key}: predicted on {prediction.width} x {prediction.height} px but "
-            f"annotated on {annotation.width} x {annotation.height} px, need the same film"
-        )
-    predicted = prediction.landmarks if prediction else Landmarks(np.zeros((0, 4, 2)))
-    annotated = annotation.landmarks
-    matching = match(
-        predicted,
-        annotated,
-        size=size,
-        complete_above=annotation.complete_above,
-        complete_below=annotation.complete_below,
-    )
-    ordinal = ordinal_partner(len(predicted), len(annotated), anchor)
-    compared: dict[ProtocolName, Residuals] = {
-        "all": residuals(predicted, annotated, matching.partner),
-        "ordinal": residuals(predicted, annotated, ordinal),
-        "matched": matched_residuals(predicted, annotated),
-        "named": named_residuals(predicted, annotated),
-    }
-    return _Film(annotation, predicted, matching, compared, ordinal)
-
-
-def _taxonomy(films: Sequence[_Film]) -> dict[str, dict[str, int]]:
-    total = {name: dict.fromkeys(taxonomy.CLASSES, 0) for name in ("all", "ordinal")}
-    for film in films:
-        truth = film.annotated.landmarks
-        nearest = taxonomy.matched_or_nearest(film.predicted, truth, film.matching)
-        for name, partner in (("all", nearest), ("ordinal", film.ordinal)):
-            kinds = taxonomy.classify(film.predicted, truth, partner)
-            for kind, number in taxonomy.counts(kinds).items():
-                total[name][kind] += number
-    return total
-
-
-def _film_score(film: _Film) -> FilmScore:
-    errors = film.errors("all", "512")
-    judged = errors[~np.isnan(errors)]
-    found = judged[np.isfinite(judged)]
-    return FilmScore(
-        key=film.annotated.key,
-        group=film.annotated.group,
-        vertebrae=len(film.annotated.landmarks),
-        found=film.matching.found,
-        false=film.matching.false,
-        ignored=int(film.matching.ignored.sum()),
-        named_right=int(film.right_names.sum()),
-        mre=float(found.mean()) if len(found) else None,
-        worst=float(found.max()) if len(found) else None,
-        penalised=float(charged(judged).mean()) if len(judged) else None,
-        cobb_predicted=_angles(film, film.predicted),
-        cobb_annotated=_angles(film, film.annotated.landmarks),
-    )
-
-
-def _angles(film: _Film, landmarks: Landmarks) -> tuple[float, ...] | None:
-    if film.annotated.view != "ap":
-        return None
-    angles = cobb_angles(landmarks, height=film.annotated.height)
-    return None if np.isnan(angles).any() else tuple(float(angle) for angle in angles)
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class _Judge:
     """Pools films into figures with intervals; every interval draws the same resamples."""
 
-    films: Sequence[_Film]
+    films: Sequence[ComparedFilm]
     thresholds: tuple[float, ...]
     seed: int
 
     def estimate(
-        self, parts: Iterable[tuple[_Film, np.ndarray]], statistic: Statistic = "mean"
+        self, parts: Iterable[tuple[ComparedFilm, np.ndarray]], statistic: Statistic = "mean"
     ) -> Estimate:
         """The statistic over the values that each film contributes."""
         values, groups = [np.zeros(0)], list[str]()
@@ -277,7 +144,7 @@ class _Judge:
 
     def _errors(
         self, name: ProtocolName, unit: str
-    ) -> list[tuple[_Film, Float64[np.ndarray, " k"]]]:
+    ) -> list[tuple[ComparedFilm, Float64[np.ndarray, " k"]]]:
         errors = [(film, film.errors(name, unit)) for film in self.films]
         return [(film, part[~np.isnan(part)]) for film, part in errors]
 
@@ -304,7 +171,7 @@ class _Judge:
             parts.append((film, np.repeat([100.0, 0.0], [hits * film.matching.found, wrong])))
         return self.estimate(parts)
 
-    def naming(self, films: Sequence[_Film]) -> NamingScore:
+    def naming(self, films: Sequence[ComparedFilm]) -> NamingScore:
         tally, parts = np.zeros(4, dtype=np.int64), []
         for film in films:
             named = np.array([name is not None for name, _ in film.names], dtype=bool)
@@ -316,6 +183,12 @@ class _Judge:
         good, wrong, unnamed, missed = (int(n) for n in tally)
         share = self.estimate(parts)
         return NamingScore(len(films), int(tally.sum()), good, wrong, unnamed, missed, share)
+
+    def taxonomy(self, name: ProtocolName) -> dict[str, int]:
+        return taxonomy.counts(np.concatenate([film.kinds[name] for film in self.films]))
+
+    def level_shift(self, name: ProtocolName) -> Estimate:
+        return self.estimate((film, 100.0 * film.level_shifts(name)) for film in self.films)
 
     def per_level(self) -> tuple[PartScore, ...]:
         order = [*LEVELS, *VARIANT_LEVELS]
@@ -331,7 +204,26 @@ class _Judge:
         errors = np.concatenate([film.errors("all", "512") for film in self.films])
         return tuple(self._part(name, errors[:, i]) for i, name in enumerate(CORNERS))
 
-    def _part(self, name: str, errors: Float64[np.ndarray, " n"]) -> PartScore:
+    def per_source(self) -> tuple[PartScore, ...]:
+        return self._by_film(lambda annotated: annotated.origin)
+
+    def per_facing(self) -> tuple[PartScore, ...]:
+        return self._by_film(lambda annotated: annotated.landmarks.facing or "unknown")
+
+    def per_count(self) -> tuple[PartScore, ...]:
+        return self._by_film(lambda annotated: str(len(annotated.landmarks)), rank=int)
+
+    def _by_film(
+        self, name: Callable[[Sample], str], rank: Callable[[str], str | int] = str
+    ) -> tuple[PartScore, ...]:
+        by_name: dict[str, list[np.ndarray]] = {}
+        for film in self.films:
+            if len(film.annotated.landmarks):
+                by_name.setdefault(name(film.annotated), []).append(film.errors("all", "512"))
+        ranked = sorted(by_name, key=rank)
+        return tuple(self._part(each, np.concatenate(by_name[each])) for each in ranked)
+
+    def _part(self, name: str, errors: Float64[np.ndarray, "*n"]) -> PartScore:
         judged = errors[~np.isnan(errors)]
         found = judged[np.isfinite(judged)]
         mre, median = (float(found.mean()), float(np.median(found))) if len(found) else (None, None)

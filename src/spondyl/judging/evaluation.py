@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
+from spondyl.anatomy import Facing
 from spondyl.atomic import write_json
 from spondyl.errors import UsageError
 from spondyl.judging.metrics import Anchor
@@ -69,7 +70,7 @@ class NamingScore:
 
 @dataclass(frozen=True, slots=True)
 class PartScore:
-    """One level or one corner under the ``all`` protocol; px at 512, ``sdr`` (%) a threshold."""
+    """A part of the corners under the ``all`` protocol; px at 512, ``sdr`` (%) a threshold."""
 
     name: str
     corners: int
@@ -94,15 +95,36 @@ class CobbScore:
 
 
 @dataclass(frozen=True, slots=True)
+class FilmTally:
+    """The annotated corners of one film under one protocol, as sums that add up over films.
+
+    ``judged`` corners are annotated, ``found`` of them have a prediction. ``error_sum`` is over the
+    found, ``penalised_sum`` over all judged, a missed corner costing 48 px; both in px at 512.
+    ``within`` counts the corners within each threshold of the evaluation, ``level_shift`` those of
+    the classes "level shift" and "both" (``taxonomy.CLASSES``).
+    """
+
+    judged: int
+    found: int
+    error_sum: float
+    penalised_sum: float
+    within: tuple[int, ...]
+    level_shift: int
+
+
+@dataclass(frozen=True, slots=True)
 class FilmScore:
     """One film under the ``all`` protocol; errors in px at 512.
 
-    ``mre`` and ``worst`` are None where nothing was found; ``penalised`` is the mean in which a
-    missed corner costs 48 px; Cobb angles are PT, MT, TL in deg.
+    ``source`` is the annotation's origin, ``facing`` the annotated one. ``mre`` and ``worst`` are
+    None where nothing was found; ``penalised`` is the mean in which a missed corner costs 48 px;
+    Cobb angles are PT, MT, TL in deg. ``tallies`` are under ``all`` and ``ordinal``.
     """
 
     key: str
     group: str
+    source: str
+    facing: Facing | None
     vertebrae: int
     found: int
     false: int
@@ -113,6 +135,7 @@ class FilmScore:
     penalised: float | None
     cobb_predicted: tuple[float, ...] | None
     cobb_annotated: tuple[float, ...] | None
+    tallies: Mapping[ProtocolName, FilmTally]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +151,12 @@ class Evaluation:
     """How good a set of predictions is, by three protocols and for named levels.
 
     ``thresholds`` are in px at 512. ``taxonomy`` counts the corners of each class
-    (``taxonomy.CLASSES``) under ``all`` and ``ordinal``. ``naming_with_s1`` is over the films on
-    which S1 is annotated, ``naming_five_lumbar`` over those of them that do not contradict the
-    numbering (``anatomy.counts_five_lumbar``). ``worst`` names the films with the largest
+    (``taxonomy.CLASSES``) under ``all`` and ``ordinal``; ``level_shift`` is the share (%) of them
+    that is of class "level shift" or "both". ``naming_with_s1`` is over the films on which S1 is
+    annotated, ``naming_five_lumbar`` over those of them that do not contradict the numbering
+    (``anatomy.counts_five_lumbar``). ``per_source`` is by origin, ``per_facing`` by annotated
+    facing ("left", "right", "unknown"), ``per_count`` by the number of annotated vertebrae of the
+    film; a part without a corner is left out. ``worst`` names the films with the largest
     penalised error. ``unpredicted`` films have no prediction and count as missed; ``unannotated``
     ones have only a prediction and count for nothing. ``made_by`` says what made the predictions.
     Intervals are 95 %, by bootstrap over ``groups`` with ``seed``.
@@ -147,8 +173,12 @@ class Evaluation:
     naming_with_s1: NamingScore
     naming_five_lumbar: NamingScore
     taxonomy: Mapping[str, Mapping[str, int]]
+    level_shift: Mapping[ProtocolName, Estimate]
     per_level: tuple[PartScore, ...]
     per_corner: tuple[PartScore, ...]
+    per_source: tuple[PartScore, ...]
+    per_facing: tuple[PartScore, ...]
+    per_count: tuple[PartScore, ...]
     curve: Curve
     cobb: CobbScore | None
     per_film: tuple[FilmScore, ...]

@@ -121,13 +121,14 @@ def _all_estimates(evaluation: Evaluation) -> Iterator[tuple[str, str, Estimate]
 
 
 def _film_row(film: dict[str, Any]) -> dict[str, Any]:
-    """A film's score with one column an angle."""
+    """A film's score with one column an angle; its tallies are in the JSON alone."""
     angles = {}
     for which in ("predicted", "annotated"):
         for i, name in enumerate(COBB_ANGLES):
             measured = film[f"cobb_{which}"]
             angles[f"{name}_{which}"] = None if measured is None else measured[i]
-    return {k: v for k, v in film.items() if not k.startswith("cobb_")} | angles
+    plain = {k: v for k, v in film.items() if not k.startswith("cobb_") and k != "tallies"}
+    return plain | angles
 
 
 def _evaluation_page(evaluation: Evaluation, overlays: Sequence[Overlay]) -> page.Page:
