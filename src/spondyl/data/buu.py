@@ -48,6 +48,7 @@ def read_buu(label: Path, film: Path, *, key: str) -> Sample:
     return Sample(
         key, film, *size, found.landmarks, group_of(label.stem), "buu",
         complete_below=True, view="lateral", flags=found.flags | _slipped(values),
+        listed=found.listed,
     )  # fmt: skip
 
 

@@ -30,7 +30,7 @@ from spondyl.data.labels import (
     true_aspect,
 )
 from spondyl.data.ordering import CornerOrder, corner_order
-from spondyl.data.sample import AnnotationSet, Problem, Sample
+from spondyl.data.sample import AnnotationSet, Listed, Problem, Sample
 from spondyl.errors import AnnotationError, FilmError
 from spondyl.film import reading
 from spondyl.film.radiograph import PixelSpacing, SpacingPlane
@@ -229,6 +229,7 @@ def _sample(film: Path, image: dict[str, Any], size: tuple[int, int], found: Lab
         aspect=_aspect(image, stem, size),
         view=_one_of(image.get("view"), get_args(View), "view"),
         flags=found.flags | {str(flag) for flag in items(image.get("flags", []), "flags")},
+        listed=found.listed,
     )
 
 
@@ -269,8 +270,9 @@ def _landmarks(
     kept = [each for each in annotations if _identity(each.get("category_id")) in categories]
     whats = [str(each.get("level") or f"vertebra {k}") for k, each in enumerate(kept, start=1)]
     quads = [_quad(each, what) for each, what in zip(kept, whats, strict=True)]
+    boxes = np.array([_box(each) for each in kept]).reshape(-1, 4)
     if exact is not None and _same(exact.points, quads):
-        return Labelled(exact, frozenset())
+        return Labelled(exact, frozenset(), Listed(exact.points, boxes, exact.names))
     of = [categories[_identity(each["category_id"])] for each in kept]
     orders = {each.order for each in of}
     levels = [_text(a.get("level"), "level") or c.level for a, c in zip(kept, of, strict=True)]
@@ -280,7 +282,19 @@ def _landmarks(
         size=size,
         levels=levels if any(levels) else None,
         facing=_one_of(image.get("facing"), get_args(Facing), "facing"),
+        boxes=boxes,
     )
+
+
+def _box(annotation: dict[str, Any]) -> list[float]:
+    """x1, y1, x2, y2; NaN where there is no box of four numbers, which nothing here needs."""
+    box = annotation.get("bbox")
+    if not isinstance(box, list) or len(box) != 4:
+        return [np.nan] * 4
+    if not all(isinstance(value, int | float) for value in box):
+        return [np.nan] * 4
+    x, y, width, height = map(float, box)
+    return [x, y, x + width, y + height]
 
 
 def _exact(stored: object) -> Landmarks | None:

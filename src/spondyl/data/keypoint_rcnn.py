@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+from jaxtyping import Float64
+
 from spondyl.data.labels import (
     entry,
     group_of,
@@ -42,26 +45,28 @@ def read_keypoint_rcnn(label: Path, film: Path, *, key: str) -> Sample:
     """
     data = mapping(load_json(label), "the file")
     vertebrae = items(entry(data, "keypoints", "the file"), "keypoints")
-    _check_boxes(data, len(vertebrae))
+    boxes = _boxes(data, len(vertebrae))
     quads = [quad(each, f"vertebra {k}") for k, each in enumerate(vertebrae, start=1)]
     size = reading.film_size(film)
-    found = labelled(quads, order=ORDER, size=size)
+    found = labelled(quads, order=ORDER, size=size, boxes=boxes)
     return Sample(
         key, film, *size, found.landmarks, group_of(label.stem), "keypoint-rcnn",
-        aspect=true_aspect(label.stem, size), flags=found.flags,
+        aspect=true_aspect(label.stem, size), flags=found.flags, listed=found.listed,
     )  # fmt: skip
 
 
-def _check_boxes(data: dict[str, Any], count: int) -> None:
+def _boxes(data: dict[str, Any], count: int) -> Float64[np.ndarray, "v 4"]:
     boxes = items(data.get("boxes", [None] * count), "boxes")
     if len(boxes) != count:
         raise AnnotationError(f"{len(boxes)} boxes for {count} vertebrae, need one each")
-    for k, box in enumerate(boxes, start=1):
-        if box is not None:
-            _check_box(items(box, f"box {k}"), f"box {k}")
+    listed = [
+        [np.nan] * 4 if box is None else _box(items(box, f"box {k}"), f"box {k}")
+        for k, box in enumerate(boxes, start=1)
+    ]
+    return np.array(listed, dtype=np.float64).reshape(-1, 4)
 
 
-def _check_box(box: list[Any], what: str) -> None:
+def _box(box: list[Any], what: str) -> list[float]:
     if len(box) != 4:
         raise AnnotationError(f"{what} has {len(box)} numbers, need x1, y1, x2, y2")
     x1, y1, x2, y2 = (number(value, what) for value in box)
@@ -69,3 +74,4 @@ def _check_box(box: list[Any], what: str) -> None:
         raise AnnotationError(
             f"{what} is [{x1:g}, {y1:g}, {x2:g}, {y2:g}], need x1 <= x2, y1 <= y2"
         )
+    return [x1, y1, x2, y2]

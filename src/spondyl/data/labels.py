@@ -15,7 +15,8 @@ import numpy as np
 from jaxtyping import Float64
 
 from spondyl.anatomy import Facing
-from spondyl.data.ordering import CornerOrder, canonical
+from spondyl.data.ordering import CANONICAL, CornerOrder, canonical
+from spondyl.data.sample import Listed
 from spondyl.errors import AnnotationError
 from spondyl.spine.landmarks import Landmarks
 
@@ -26,10 +27,11 @@ _BUU_NAME: Final = re.compile(r"^(\d{4})-[FM]-\d{3}Y\d", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """The landmarks made from a source's vertebrae, and what was unusual about them."""
+    """The landmarks made from a source's vertebrae, what was unusual, and what it had listed."""
 
     landmarks: Landmarks
     flags: frozenset[str]
+    listed: Listed
 
 
 @contextmanager
@@ -159,10 +161,12 @@ def labelled(
     size: tuple[int, int],
     levels: Sequence[str | None] | None = None,
     facing: Facing | None = None,
+    boxes: Float64[np.ndarray, "v 4"] | None = None,
 ) -> Labelled:
     """Landmarks from a source's vertebrae, in image px of a film of ``size`` (height, width).
 
-    ``levels`` are in the source's list order. A vertebra without any corner is left out.
+    ``levels`` and ``boxes`` are in the source's list order. A vertebra without any corner is left
+    out.
 
     Raises:
         AnnotationError: there is no vertebra, a corner is far outside the film, all corners lie
@@ -175,8 +179,15 @@ def labelled(
     _check_frame(points, size)
     result = canonical(points, order=order)
     names = None if levels is None else tuple(levels[seen[k]] for k in result.indices)
+    listed = Listed(
+        points[:, CANONICAL if order is None else order],
+        np.full((len(seen), 4), np.nan) if boxes is None else boxes[seen],
+        (None,) * len(seen) if levels is None else tuple(levels[k] for k in seen),
+        order_stated=order is not None,
+    )
     try:
-        return Labelled(Landmarks(result.points, levels=names, facing=facing), result.flags)
+        landmarks = Landmarks(result.points, levels=names, facing=facing)
+        return Labelled(landmarks, result.flags, listed)
     except ValueError as error:
         raise AnnotationError(str(error)) from error
 

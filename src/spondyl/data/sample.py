@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
+from jaxtyping import Float64
+
 from spondyl.anatomy import View
 from spondyl.errors import SpondylError
 from spondyl.film.radiograph import PixelSpacing, Radiograph
@@ -30,6 +33,22 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Listed:
+    """A film's annotation as its source lists it, before anything was put in order.
+
+    ``points`` (V, 4, 2) are in image px and in the order of the source's list; the corners are SL,
+    SR, IL, IR by the order that the source states, or as listed where it states none
+    (``order_stated``), NaN = not seen. ``boxes`` (V, 4) are x1, y1, x2, y2 in image px, NaN = none.
+    ``levels`` are V names, None = not named.
+    """
+
+    points: Float64[np.ndarray, "v 4 2"]
+    boxes: Float64[np.ndarray, "v 4"]
+    levels: tuple[str | None, ...]
+    order_stated: bool = True
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Sample:
     """One film and its annotation, or its prediction.
 
@@ -39,7 +58,8 @@ class Sample:
     ``complete_above`` / ``complete_below`` say that no vertebra in view was left unlabelled beyond
     the first / the last one; False means that nobody knows. ``spacing``, ``aspect`` and ``view``
     are what the annotation says, for films whose file does not. ``flags`` names what is unusual
-    (``L6``, ``four lumbar``, ``corners repaired`` ...).
+    (``L6``, ``four lumbar``, ``corners repaired`` ...). ``listed`` is what a reader found before it
+    put the vertebrae in order, None where nothing was read.
     """
 
     key: str
@@ -55,6 +75,7 @@ class Sample:
     aspect: float | None = 1.0
     view: View | None = None
     flags: frozenset[str] = field(default_factory=frozenset)
+    listed: Listed | None = None
 
     def radiograph(self) -> Radiograph:
         """Reads the film; what the annotation says fills in what the file does not.

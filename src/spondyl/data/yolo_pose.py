@@ -41,10 +41,13 @@ def read_yolo_pose(label: Path, film: Path, *, key: str) -> Sample:
     fractions = [_fractions(line, f"line {k}") for k, line in enumerate(lines, start=1)]
     height, width = reading.film_size(film)
     quads = [each * (width, height) - 0.5 for each in fractions]
-    found = labelled(quads, order=ORDER, size=(height, width))
+    edges = np.array([_box(line) for line in lines]).reshape(-1, 4)
+    boxes = edges * ([width, height] * 2) - 0.5
+    found = labelled(quads, order=ORDER, size=(height, width), boxes=boxes)
     return Sample(
         key, film, height, width, found.landmarks, group_of(label.stem), "yolo-pose",
         aspect=true_aspect(label.stem, (height, width)), flags=found.flags,
+        listed=found.listed,
     )  # fmt: skip
 
 
@@ -60,6 +63,12 @@ def _fractions(line: list[str], what: str) -> Float64[np.ndarray, "4 2"]:
     if (np.abs(corners[~unseen, :2]) > _TOO_LARGE).any():
         raise AnnotationError(f"{what}: corners are px, need fractions of the film")
     return np.where(unseen[:, None], np.nan, corners[:, :2])
+
+
+def _box(line: list[str]) -> list[float]:
+    """x1, y1, x2, y2 as fractions."""
+    x, y, width, height = (float(word) for word in line[1:_BOX])
+    return [x - width / 2, y - height / 2, x + width / 2, y + height / 2]
 
 
 _TOO_LARGE: Final = 2.0  # of the film: a fraction above it is a coordinate in px
