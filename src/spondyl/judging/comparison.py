@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
 
-from spondyl.judging.evaluation import Evaluation, ProtocolName
+from pydantic import TypeAdapter
+
+from spondyl.atomic import write_json
+from spondyl.judging.evaluation import Evaluation, ProtocolName, read_validated, validated
 from spondyl.judging.statistics import Estimate
 
 
@@ -37,9 +42,12 @@ class Cost:
 class Difference:
     """How much better or worse one model is than the baseline on the same films.
 
-    ``difference`` is the model minus the baseline, with a 95 % interval by bootstrap over the same
-    resamples of groups. ``p`` is two-sided, by permutation of the two models within groups;
-    ``p_holm`` is corrected for all tests of the comparison (Holm 1979).
+    ``metric`` is ``penalised_mre_512`` or ``sdr@<T>`` as in ``ProtocolScore.metrics``,
+    ``level_shift`` or ``recall`` (%). ``difference`` is the model minus the baseline, with a 95 %
+    interval by bootstrap over the same resamples of groups. ``p`` is two-sided, by permutation of
+    the two models within groups; ``p_holm`` is corrected for all tests of the comparison
+    (Holm 1979). All three are None where there is nothing to compute them from; an interval and p
+    need two groups.
     """
 
     model: str
@@ -63,3 +71,32 @@ class Comparison:
     costs: Mapping[str, Cost]
     differences: tuple[Difference, ...]
     made_by: Mapping[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values; what is missing is null. Exact round trip."""
+        return _COMPARISON.dump_python(self, mode="json")
+
+    @classmethod
+    def from_json(cls, data: Any) -> Comparison:
+        """What ``to_json`` wrote.
+
+        Raises:
+            UsageError: a value is missing or impossible.
+        """
+        return validated(_COMPARISON, data, "comparison")
+
+    def write(self, path: Path) -> None:
+        """Writes the JSON file."""
+        write_json(path, self.to_json())
+
+    @classmethod
+    def read(cls, path: Path) -> Comparison:
+        """Reads the JSON file that ``write`` wrote.
+
+        Raises:
+            UsageError: the file cannot be read or is not a comparison.
+        """
+        return read_validated(_COMPARISON, path, "comparison")
+
+
+_COMPARISON: Final = TypeAdapter(Comparison)

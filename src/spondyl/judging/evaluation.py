@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -15,6 +15,8 @@ from spondyl.atomic import write_json
 from spondyl.errors import UsageError
 from spondyl.judging.metrics import Anchor
 from spondyl.judging.statistics import Estimate
+
+_T = TypeVar("_T")
 
 ProtocolName = Literal["all", "ordinal", "matched", "named"]
 
@@ -202,12 +204,7 @@ class Evaluation:
         Raises:
             UsageError: a value is missing or impossible.
         """
-        try:
-            return _EVALUATION.validate_python(data)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"]) or "evaluation"
-            raise UsageError(f"{where}: {first['msg'].lower()}; need an evaluation") from error
+        return validated(_EVALUATION, data, "evaluation")
 
     def write(self, path: Path) -> None:
         """Writes the JSON file."""
@@ -220,17 +217,44 @@ class Evaluation:
         Raises:
             UsageError: the file cannot be read or is not an evaluation.
         """
-        try:
-            return cls.from_json(_parsed(path))
-        except UsageError as error:
-            raise UsageError(f"{path}: {error}") from error
+        return read_validated(_EVALUATION, path, "evaluation")
 
 
-def _parsed(path: Path) -> Any:
+def validated(adapter: TypeAdapter[_T], data: Any, what: str) -> _T:
+    """Plain JSON values as what they stand for; ``what`` names it.
+
+    Raises:
+        UsageError: a value is missing or impossible.
+    """
+    try:
+        return adapter.validate_python(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or what
+        raise UsageError(f"{where}: {first['msg'].lower()}; need {_article(what)}") from error
+
+
+def read_validated(adapter: TypeAdapter[_T], path: Path, what: str) -> _T:
+    """A JSON file as what it stands for.
+
+    Raises:
+        UsageError: the file cannot be read or a value is missing or impossible.
+    """
+    try:
+        return validated(adapter, _parsed(path, what), what)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from error
+
+
+def _parsed(path: Path, what: str) -> Any:
     try:
         return json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
-        raise UsageError(f"cannot be read ({error}); need an evaluation") from error
+        raise UsageError(f"cannot be read ({error}); need {_article(what)}") from error
+
+
+def _article(noun: str) -> str:
+    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
 
 
 _EVALUATION: Final = TypeAdapter(Evaluation)

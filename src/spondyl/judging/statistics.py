@@ -1,4 +1,4 @@
-"""How sure are we of a figure: bootstrap over groups, and the challenge's error of angles."""
+"""How sure are we of a figure: bootstrap over groups, paired tests, the challenge's angle error."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from jaxtyping import Float64, Int64
 Statistic = Literal["mean", "median"]
 
 _CELLS: Final = 4_000_000  # of a weight matrix held at a time, to bound memory
+_BATCH: Final = 2000  # exchanges held at a time, to bound memory
+_TIE: Final = 6  # decimals: sums that differ by rounding alone are ties
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +65,88 @@ def clustered_interval(
     count = int(index.max()) + 1
     if count < 2:
         return Estimate(point)
-    drawn = rng.multinomial(count, np.full(count, 1 / count), size=resamples)  # (R, G)
+    drawn = _draw(count, resamples, rng)
     resampled = _means if statistic == "mean" else _medians
+    return Estimate(point, *_limits(resampled(values, index, drawn), level))
+
+
+def ratio_interval(
+    totals: Float64[np.ndarray, " g"],
+    sizes: Float64[np.ndarray, " g"],
+    *,
+    rng: np.random.Generator,
+    level: float = 0.95,
+    resamples: int = 1000,
+) -> Estimate:
+    """``sum(totals) / sum(sizes)`` with the interval of ``clustered_interval``, from group sums.
+
+    With the difference of two models' sums as ``totals`` it is their paired difference, both over
+    the same resamples of groups. Groups of size 0 have nothing judged and are not drawn.
+    """
+    totals, sizes = totals[sizes > 0], sizes[sizes > 0]
+    if not len(sizes):
+        return Estimate(None)
+    point = float(totals.sum() / sizes.sum())
+    if len(sizes) < 2:
+        return Estimate(point)
+    drawn = _draw(len(sizes), resamples, rng)
+    return Estimate(point, *_limits((drawn @ totals) / (drawn @ sizes), level))
+
+
+def paired_p_values(
+    differences: Float64[np.ndarray, "g m"],
+    *,
+    rng: np.random.Generator,
+    resamples: int = 49_999,
+) -> Float64[np.ndarray, " m"]:
+    """For each column, the two-sided p of a sum over groups as far from 0 as this one.
+
+    A row is the difference of two models on one group. If they do not differ, exchanging the two
+    within a group, which turns its sign, changes nothing (Fisher 1935, "The design of experiments",
+    chapter 3); all columns share the exchanges. Exact where there are no more than ``resamples``
+    ways to exchange, else p is at least 2 / (``resamples`` + 1) (Phipson and Smyth 2010). A group's
+    size is its weight, as in the pooled figure.
+
+    Args:
+        differences: at least two groups.
+        rng: draws the exchanges.
+        resamples: how many.
+    """
+    from scipy.stats import permutation_test
+
+    def sums(signs: Float64[np.ndarray, "*r g"], axis: int) -> Float64[np.ndarray, "*r m"]:
+        return np.round(signs @ differences, _TIE)
+
+    same = np.ones(len(differences))  # scipy turns the signs of a single sample
+    tested = permutation_test(
+        (same,), sums, permutation_type="samples", vectorized=True, n_resamples=resamples,
+        batch=_BATCH, rng=rng,
+    )  # fmt: skip
+    return np.asarray(tested.pvalue, dtype=np.float64)
+
+
+def holm(p_values: Float64[np.ndarray, " m"]) -> Float64[np.ndarray, " m"]:
+    """Corrects p values so that one false alarm among all is as unlikely as they say.
+
+    Step-down (Holm 1979, "A simple sequentially rejective multiple test procedure"): the smallest p
+    times m, the next times m - 1 and so on, never falling, at most 1.
+    """
+    order = np.argsort(p_values, kind="stable")
+    stepped = p_values[order] * np.arange(len(p_values), 0, -1)
+    corrected = np.empty_like(p_values)
+    corrected[order] = np.minimum(np.maximum.accumulate(stepped), 1.0)
+    return corrected
+
+
+def _draw(count: int, resamples: int, rng: np.random.Generator) -> Int64[np.ndarray, "r g"]:
+    """How often each of ``count`` groups is drawn in each resample."""
+    return rng.multinomial(count, np.full(count, 1 / count), size=resamples)
+
+
+def _limits(resampled: Float64[np.ndarray, " r"], level: float) -> tuple[float, float]:
     tail = 50.0 * (1.0 - level)
-    low, high = np.percentile(resampled(values, index, drawn), [tail, 100.0 - tail])
-    return Estimate(point, float(low), float(high))
+    low, high = np.percentile(resampled, [tail, 100.0 - tail])
+    return float(low), float(high)
 
 
 def group_index(groups: Sequence[Hashable]) -> Int64[np.ndarray, " n"]:
