@@ -220,7 +220,7 @@ def set_in(place, key, value):
          "spacing: row_mm is 0.0, need a finite number above 0"),
         (set_in("images", "spacing", {"row_mm": 1}), "spacing has no 'column_mm'"),
         (set_in("images", "aspect", -1), "aspect is -1, need above 0"),
-        (set_in("images", "view", "side"), "view is 'side', need lateral or ap"),
+        (set_in("images", "view", "side"), 'view is "side", need lateral or ap'),
         (set_in("images", "landmarks", {"points": []}),
          "landmarks: landmarks are incomplete: 'confidence'"),
         (set_in("images", "landmarks", [1]), "landmarks is [1], need an object"),

@@ -7,15 +7,16 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, get_args
 
 import numpy as np
 from jaxtyping import Bool, Float64
 
-from spondyl.anatomy import CORNERS, Facing, View, is_level
+from spondyl.anatomy import CORNERS, Facing, is_level
 from spondyl.atomic import write_json
+from spondyl.data.facts import facts_of, one_of, text, with_facts
 from spondyl.data.labels import (
     Labelled,
     entry,
@@ -33,7 +34,6 @@ from spondyl.data.ordering import CornerOrder, corner_order
 from spondyl.data.sample import AnnotationSet, Listed, Problem, Sample
 from spondyl.errors import AnnotationError, FilmError
 from spondyl.film import reading
-from spondyl.film.radiograph import PixelSpacing, SpacingPlane
 from spondyl.spine.landmarks import Landmarks
 
 KEYPOINTS: Final = ("superior_left", "superior_right", "inferior_left", "inferior_right")
@@ -116,27 +116,18 @@ class _Category:
 
 
 def _image(image_id: int, sample: Sample, folder: Path) -> dict[str, Any]:
-    spacing = sample.spacing
     return {
         "id": image_id,
-        "file_name": _relative(sample.path, folder),
+        "file_name": relative_name(sample.path, folder),
         "width": sample.width,
         "height": sample.height,
-        "key": sample.key,
-        "group": sample.group,
-        "origin": sample.origin,
-        "facing": sample.landmarks.facing,
-        "spacing": None if spacing is None else asdict(spacing),
-        "aspect": sample.aspect,
-        "view": sample.view,
-        "complete_above": sample.complete_above,
-        "complete_below": sample.complete_below,
-        "flags": sorted(sample.flags),
+        **facts_of(sample),
         "landmarks": sample.landmarks.to_json(),
     }
 
 
-def _relative(film: Path, folder: Path) -> str:
+def relative_name(film: Path, folder: Path) -> str:
+    """The film's path as seen from ``folder``, with ``/`` on every system."""
     try:
         return Path(os.path.relpath(film, folder)).as_posix()
     except ValueError:  # another drive on Windows
@@ -187,13 +178,13 @@ def _categories(data: dict[str, Any]) -> dict[str, _Category]:
 
 def order_of(names: Sequence[str]) -> CornerOrder | None:
     """The corner order of four keypoint names, such as ``top_left`` or ``IR``; None if unknown."""
-    corners = [_corner(name) for name in names]
+    corners = [corner_named(name) for name in names]
     if sorted(corners) != sorted(CORNERS):
         return None
     return corner_order(*corners)
 
 
-def _corner(name: str) -> str:
+def corner_named(name: str) -> str:
     """SL, SR, IL or IR for a name that says so, else an empty text."""
     words = re.split(r"[^a-z]+", name.lower())
     ends = {_ENDS.get(word, "") for word in (words if len(words) > 1 else words[0])}
@@ -214,28 +205,17 @@ def _identity(value: object) -> str:
 
 def _sample(film: Path, image: dict[str, Any], size: tuple[int, int], found: Labelled) -> Sample:
     stem = PurePosixPath(film.name).stem
-    name = PurePosixPath(image["file_name"])
-    return Sample(
-        key=_text(image.get("key"), "key") or name.with_suffix("").as_posix(),
-        path=film,
-        height=size[0],
-        width=size[1],
-        landmarks=found.landmarks,
-        group=_text(image.get("group"), "group") or group_of(stem),
-        origin=_text(image.get("origin"), "origin") or "coco",
-        complete_above=image.get("complete_above") is True,
-        complete_below=image.get("complete_below") is True,
-        spacing=_spacing(image.get("spacing")),
-        aspect=_aspect(image, stem, size),
-        view=_one_of(image.get("view"), get_args(View), "view"),
-        flags=found.flags | {str(flag) for flag in items(image.get("flags", []), "flags")},
-        listed=found.listed,
-    )
+    key = PurePosixPath(image["file_name"]).with_suffix("").as_posix()
+    plain = Sample(
+        key, film, *size, found.landmarks, group_of(stem), "coco",
+        aspect=true_aspect(stem, size), flags=found.flags, listed=found.listed,
+    )  # fmt: skip
+    return with_facts(plain, image)
 
 
 def _film(path: Path, image: dict[str, Any]) -> Path:
     """The film: beside the file, or in a folder ``images`` beside or above it."""
-    name = _text(entry(image, "file_name", "image"), "file_name")
+    name = text(entry(image, "file_name", "image"), "file_name")
     if not name:
         raise AnnotationError("file_name is empty, need the film's name")
     folders = (path.parent, path.parent / "images", path.parent.parent / "images")
@@ -275,13 +255,13 @@ def _landmarks(
         return Labelled(exact, frozenset(), Listed(exact.points, boxes, exact.names))
     of = [categories[_identity(each["category_id"])] for each in kept]
     orders = {each.order for each in of}
-    levels = [_text(a.get("level"), "level") or c.level for a, c in zip(kept, of, strict=True)]
+    levels = [text(a.get("level"), "level") or c.level for a, c in zip(kept, of, strict=True)]
     return labelled(
         quads,
         order=orders.pop() if len(orders) == 1 else None,
         size=size,
         levels=levels if any(levels) else None,
-        facing=_one_of(image.get("facing"), get_args(Facing), "facing"),
+        facing=one_of(image.get("facing"), get_args(Facing), "facing"),
         boxes=boxes,
     )
 
@@ -304,7 +284,7 @@ def _exact(stored: object) -> Landmarks | None:
         landmarks = Landmarks.from_json(mapping(stored, "landmarks"))
     except ValueError as error:
         raise AnnotationError(f"landmarks: {error}") from error
-    _one_of(landmarks.facing, get_args(Facing), "facing")
+    one_of(landmarks.facing, get_args(Facing), "facing")
     return landmarks
 
 
@@ -323,41 +303,6 @@ def _quad(annotation: dict[str, Any], what: str) -> Float64[np.ndarray, "4 2"]:
             f"{what} has {len(flat)} keypoint numbers, need x, y, v for 4 corners"
         )
     return quad([flat[k : k + 3] for k in range(0, len(flat), 3)], what)
-
-
-def _spacing(value: object) -> PixelSpacing | None:
-    if value is None:
-        return None
-    stored = mapping(value, "spacing")
-    sizes = [number(entry(stored, side, "spacing"), side) for side in ("row_mm", "column_mm")]
-    plane = _one_of(stored.get("plane", "unknown"), get_args(SpacingPlane), "plane")
-    try:
-        return PixelSpacing(sizes[0], sizes[1], plane or "unknown")
-    except ValueError as error:
-        raise AnnotationError(f"spacing: {error}") from error
-
-
-def _aspect(image: dict[str, Any], stem: str, size: tuple[int, int]) -> float | None:
-    if "aspect" not in image:
-        return true_aspect(stem, size)
-    if image["aspect"] is None:
-        return None
-    aspect = number(image["aspect"], "aspect")
-    if aspect <= 0:
-        raise AnnotationError(f"aspect is {aspect:g}, need above 0")
-    return aspect
-
-
-def _one_of(value: object, allowed: Sequence[Any], what: str) -> Any:
-    if value is not None and value not in allowed:
-        raise AnnotationError(f"{what} is {value!r}, need {' or '.join(allowed)}")
-    return value
-
-
-def _text(value: object, what: str) -> str | None:
-    if value is not None and not isinstance(value, str):
-        raise AnnotationError(f"{what} is {value!r}, need text")
-    return value
 
 
 def _place(path: Path, image: object) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from pathlib import Path
 
@@ -52,6 +53,28 @@ class Films:
             raise AnnotationError(f"two films fit: {nearest[0].name} and {nearest[1].name}")
         return nearest[0]
 
+    def linked(self, label: Path, name: str) -> Path:
+        """The film that a label file calls ``name``: a path as seen from it, else by that name.
+
+        The path may also begin in a folder ``images`` beside the label, or beside its folder.
+
+        Raises:
+            AnnotationError: there is none, or two are equally near.
+        """
+        folders = (label.parent, label.parent / "images", label.parent.parent / "images")
+        places = (Path(os.path.normpath(folder / name)) for folder in folders)
+        return next((place for place in places if _is_there(place)), None) or self.of(
+            label, name=name
+        )
+
+
+def _is_there(path: Path) -> bool:
+    """Whether a file is there; a name that no system allows is not."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
 
 def _is_film(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and path.is_file() and not path.name.startswith(".")
@@ -61,7 +84,7 @@ def _parallel(root: Path, stem: str) -> list[Path]:
     """Films of this name in the folders beside ``root``."""
     parent = root.resolve().parent
     beside = (folder / f"{stem}{suffix}" for folder in parent.iterdir() for suffix in SUFFIXES)
-    return sorted(film for film in beside if film.is_file())
+    return sorted(film for film in beside if _is_there(film))
 
 
 def _shared_depth(a: Path, b: Path) -> tuple[bool, int]:

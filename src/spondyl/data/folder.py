@@ -7,38 +7,52 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from spondyl.data import label_studio, labelme, slicer
 from spondyl.data.aasce import is_aasce, read_aasce
 from spondyl.data.buu import is_buu, read_buu
 from spondyl.data.coco import read_coco
+from spondyl.data.cvat import is_cvat, read_cvat
 from spondyl.data.films import Films
 from spondyl.data.keypoint_rcnn import is_keypoint_rcnn, read_keypoint_rcnn
-from spondyl.data.labels import load_json, load_text
+from spondyl.data.labels import load_bytes, load_json, load_text
 from spondyl.data.sample import AnnotationSet, Problem, Sample
 from spondyl.data.yolo_pose import is_yolo_pose, read_yolo_pose
 from spondyl.errors import AnnotationError, FilmError, UsageError
 
-FORMATS: Final = ("coco", "keypoint-rcnn", "yolo-pose", "buu", "aasce")
+FORMATS: Final = (
+    "coco", "keypoint-rcnn", "yolo-pose", "buu", "aasce", "labelme", "cvat", "label-studio",
+    "slicer",
+)  # fmt: skip
 
-_SUFFIXES: Final = {"keypoint-rcnn": ".json", "yolo-pose": ".txt", "buu": ".csv"}
-_READERS: Final[dict[str, Callable[..., Sample]]] = {
-    ".json": read_keypoint_rcnn,
-    ".txt": read_yolo_pose,
-    ".csv": read_buu,
+_WHOLE: Final[dict[str, Callable[[Path], AnnotationSet]]] = {
+    "coco": read_coco,
+    "cvat": read_cvat,
+    "label-studio": label_studio.read_label_studio,
 }
+_READERS: Final[dict[str, Callable[..., Sample]]] = {
+    "keypoint-rcnn": read_keypoint_rcnn,
+    "labelme": labelme.read_labelme,
+    "slicer": slicer.read_slicer,
+    "yolo-pose": read_yolo_pose,
+    "buu": read_buu,
+}
+_BY_SUFFIX: Final = {".json": "keypoint-rcnn", ".txt": "yolo-pose", ".csv": "buu"}
+"""What a file is read as that lies with a film of its name and holds no known format."""
+
 _OTHERS: Final = frozenset({"classes.txt", "filenames.csv", "landmarks.csv", "angles.csv"})
 
 
 def read_annotations(path: Path, *, format: str | None = None) -> AnnotationSet:
-    """Reads a folder of annotations, or a single COCO JSON file.
+    """Reads a folder of annotations, or a single COCO, CVAT or Label Studio file.
 
-    ``format`` is one of ``FORMATS``; None recognises it by content: AASCE's tables, else COCO
-    files, else one label file a film, each by its own content (the Mendeley release mixes two).
-    In a folder, COCO files that hold predictions are passed over. What cannot be used becomes a
-    problem, and the rest goes on.
+    ``format`` is one of ``FORMATS``; None recognises it by content: AASCE's tables, else files
+    that hold many films, else one label file a film, each by its own content (the Mendeley release
+    mixes two). In a folder, COCO files that hold predictions are passed over. What cannot be used
+    becomes a problem, and the rest goes on.
 
     Raises:
         UsageError: the format is unknown, or there is no annotation at all.
-        AnnotationError: a COCO file or a table as a whole cannot be read.
+        AnnotationError: a file of many films or a table as a whole cannot be read.
     """
     if format is not None and format not in FORMATS:
         raise UsageError(f"unknown format {format!r}, need {', '.join(FORMATS)}")
@@ -63,30 +77,66 @@ def _refuse_damaged(files: list[Path]) -> None:
 
 
 def _read_file(path: Path, format: str | None) -> AnnotationSet:
-    if format not in (None, "coco") or path.suffix.lower() != ".json":
-        raise UsageError(f"{path}: one file, need a COCO .json file or a folder of annotations")
-    return _with_unique_keys(read_coco(path))
+    known = _format_of(path)
+    if known not in _WHOLE and path.suffix.lower() == ".json":
+        known = "coco"  # whose reader says what is wrong
+    if known not in _WHOLE or format not in (None, known):
+        raise UsageError(
+            f"{path}: one file, need a COCO .json file, one of CVAT or Label Studio, or a folder"
+        )
+    return _with_unique_keys(_WHOLE[known](path))
 
 
 def _read_folder(folder: Path, format: str | None) -> AnnotationSet:
     if format == "aasce" or (format is None and is_aasce(folder)):
         return read_aasce(folder)
-    coco = _coco_files(folder) if format in (None, "coco") else []
-    if coco or format == "coco":
-        return _joined([read_coco(path) for path in coco], coco, folder)
+    whole = {path: each for path, each in _whole_files(folder) if format in (None, each)}
+    if whole or format in _WHOLE:
+        return _joined([_WHOLE[each](path) for path, each in whole.items()], list(whole), folder)
     return _read_film_by_film(folder, format)
 
 
-def _coco_files(folder: Path) -> list[Path]:
-    """COCO files with annotations; predictions are left out."""
-    return [path for path in _files(folder, ".json") if _is_coco_annotation(_peek(path))]
+def _whole_files(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Files of many films, each with its format; predictions are left out."""
+    for suffix in (".json", ".xml"):
+        for path in _files(folder, suffix):
+            known = _format_of(path)
+            if known in _WHOLE and not (known == "coco" and _is_predicted(_peek(path))):
+                yield path, known
 
 
-def _is_coco_annotation(data: object) -> bool:
-    if not (isinstance(data, dict) and "images" in data and "annotations" in data):
-        return False
-    info = data.get("info")
-    return not (isinstance(info, dict) and info.get("made_by"))
+def _format_of(path: Path) -> str | None:
+    """The format that a file's content is in; None where it is no known one, or damaged."""
+    try:
+        return _RECOGNISED_BY[path.suffix.lower()](path)
+    except (AnnotationError, KeyError):
+        return None
+
+
+def _format_of_json(path: Path) -> str | None:
+    data = load_json(path)
+    if isinstance(data, dict) and "images" in data and "annotations" in data:
+        return "coco"
+    tests = {
+        "labelme": labelme.is_labelme,
+        "slicer": slicer.is_slicer,
+        "label-studio": label_studio.is_label_studio,
+        "keypoint-rcnn": is_keypoint_rcnn,
+    }
+    return next((name for name, test in tests.items() if test(data)), None)
+
+
+_RECOGNISED_BY: Final[dict[str, Callable[[Path], str | None]]] = {
+    ".json": _format_of_json,
+    ".xml": lambda path: "cvat" if is_cvat(load_bytes(path)) else None,
+    ".txt": lambda path: "yolo-pose" if is_yolo_pose(load_text(path)) else None,
+    ".csv": lambda path: "buu" if is_buu(load_text(path)) else None,
+}
+
+
+def _is_predicted(data: object) -> bool:
+    info = data.get("info") if isinstance(data, dict) else None
+    return bool(isinstance(info, dict) and info.get("made_by"))
 
 
 def _peek(path: Path) -> Any:
@@ -109,33 +159,38 @@ def _read_film_by_film(folder: Path, format: str | None) -> AnnotationSet:
     films = Films(folder)
     samples: list[Sample] = []
     problems: list[Problem] = []
-    for label in _labels(folder, format, films):
+    for label, known in _labels(folder, format, films):
         try:
-            film = films.of(label)
-            samples.append(_READERS[label.suffix.lower()](label, film, key=films.key(film)))
+            film = _film(label, known, films)
+            samples.append(_READERS[known](label, film, key=films.key(film)))
         except (AnnotationError, FilmError) as error:
             problems.append(Problem.of(label, error))
     return AnnotationSet(tuple(samples), tuple(problems))
 
 
-def _labels(folder: Path, format: str | None, films: Films) -> Iterator[Path]:
-    """Label files: those that lie with a film of their name or hold a known format."""
-    suffixes = _SUFFIXES.values() if format is None else (_SUFFIXES[format],)
-    for suffix in suffixes:
+def _labels(folder: Path, format: str | None, films: Films) -> Iterator[tuple[Path, str]]:
+    """Label files with their format: those that hold a known one or lie with their film."""
+    for suffix, default in _BY_SUFFIX.items():
         for path in _files(folder, suffix):
-            if path.name not in _OTHERS and (films.has(path.stem) or _is_label(path)):
-                yield path
+            if path.name in _OTHERS:
+                continue
+            known = _format_of(path)
+            if known is None and films.has(path.stem):
+                known = format if suffix == ".json" and format in _READERS else default
+            if known in _READERS and format in (None, known):
+                yield path, known
 
 
-def _is_label(path: Path) -> bool:
-    """Whether the content is one of the three formats that have a file a film."""
-    try:
-        if path.suffix.lower() == ".json":
-            return is_keypoint_rcnn(load_json(path))
-        text = load_text(path)
-    except AnnotationError:
-        return False
-    return is_yolo_pose(text) if path.suffix.lower() == ".txt" else is_buu(text)
+def _film(label: Path, format: str, films: Films) -> Path:
+    """The film of a label file: the one that it names, else the one of the same name."""
+    if format == "labelme":
+        name = labelme.film_name(_peek(label))
+        return films.linked(label, name) if name else films.of(label)
+    if format == "slicer":
+        name = slicer.film_name(_peek(label))
+        stem = slicer.film_stem(label)
+        return films.linked(label, name) if name else films.of(label.with_name(f"{stem}.json"))
+    return films.of(label)
 
 
 def _files(folder: Path, suffix: str) -> list[Path]:

@@ -20,6 +20,9 @@ from spondyl.data.sample import Listed
 from spondyl.errors import AnnotationError
 from spondyl.spine.landmarks import Landmarks
 
+LARGEST: Final = 2**29
+"""Bytes of an annotation file: more than any set needs, less than a computer's memory."""
+
 _TINY: Final = 2.0  # px: a whole spine within it means that the coordinates are fractions
 _ROBOFLOW: Final = re.compile(r"(_(jpe?g|png|tiff?|bmp))?\.rf\..*$", re.IGNORECASE)
 _BUU_NAME: Final = re.compile(r"^(\d{4})-[FM]-\d{3}Y\d", re.IGNORECASE)
@@ -50,15 +53,15 @@ def load_json(path: Path) -> Any:
         AnnotationError: the file cannot be read, or is not JSON (the message has no path).
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
+        return json.loads(load_bytes(path).decode("utf-8-sig"))
     except json.JSONDecodeError as error:
         raise AnnotationError(f"not JSON ({error.msg}, line {error.lineno})") from error
     except UnicodeDecodeError as error:
         raise AnnotationError("not text in UTF-8, need JSON") from error
+    except ValueError as error:  # Python refuses numbers of thousands of digits
+        raise AnnotationError("holds a number too long to read, need px") from error
     except RecursionError as error:
         raise AnnotationError("nested too deeply, need an annotation") from error
-    except OSError as error:
-        raise AnnotationError(f"cannot be read ({error.strerror})") from error
 
 
 def load_text(path: Path) -> str:
@@ -68,9 +71,22 @@ def load_text(path: Path) -> str:
         AnnotationError: the file cannot be read as UTF-8 (the message has no path).
     """
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return load_bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise AnnotationError("not text in UTF-8") from error
+
+
+def load_bytes(path: Path) -> bytes:
+    """What the file holds.
+
+    Raises:
+        AnnotationError: it cannot be read, or is too large (the message has no path).
+    """
+    try:
+        size = path.stat().st_size
+        if size > LARGEST:
+            raise AnnotationError(f"{size} bytes, need an annotation of at most {LARGEST}")
+        return path.read_bytes()
     except OSError as error:
         raise AnnotationError(f"cannot be read ({error.strerror})") from error
 
@@ -82,13 +98,13 @@ def number(value: object, what: str) -> float:
         AnnotationError: it is text, null, a boolean, NaN or infinite.
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise AnnotationError(f"{what} is {_shown(value)}, need a number")
+        raise AnnotationError(f"{what} is {shown(value)}, need a number")
     try:
         converted = float(value)
     except OverflowError:
         converted = math.inf
     if not math.isfinite(converted):
-        raise AnnotationError(f"{what} is {_shown(converted)}, need a finite number")
+        raise AnnotationError(f"{what} is {shown(converted)}, need a finite number")
     return converted
 
 
@@ -99,7 +115,7 @@ def items(value: object, what: str) -> list[Any]:
         AnnotationError: it is something else.
     """
     if not isinstance(value, list):
-        raise AnnotationError(f"{what} is {_shown(value)}, need a list")
+        raise AnnotationError(f"{what} is {shown(value)}, need a list")
     return value
 
 
@@ -110,7 +126,7 @@ def mapping(value: object, what: str) -> dict[str, Any]:
         AnnotationError: it is something else.
     """
     if not isinstance(value, dict):
-        raise AnnotationError(f"{what} is {_shown(value)}, need an object")
+        raise AnnotationError(f"{what} is {shown(value)}, need an object")
     return value
 
 
@@ -222,6 +238,10 @@ def _check_frame(points: Float64[np.ndarray, "v 4 2"], size: tuple[int, int]) ->
         )
 
 
-def _shown(value: object) -> str:
-    text = json.dumps(value, default=str)
+def shown(value: object) -> str:
+    """``value`` as JSON for a message, cut where it is long."""
+    try:
+        text = json.dumps(value, default=str)
+    except (RecursionError, ValueError):
+        text = f"a {type(value).__name__}"
     return text if len(text) <= 40 else f"{text[:37]}..."
