@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any, Final, get_args
 
@@ -104,7 +104,7 @@ def text(value: object, what: str) -> str | None:
     return value
 
 
-_READERS: Final = {
+_READERS: Final[dict[str, Callable[[object], Any]]] = {
     "spacing": spacing_of,
     "aspect": aspect_of,
     "view": lambda value: one_of(value, get_args(View), "view"),
