@@ -10,6 +10,7 @@ import pytest
 from spondyl.errors import UsageError
 from spondyl.film.radiograph import PixelSpacing
 from spondyl.judging.evaluate import evaluate
+from spondyl.judging.statistics import Estimate
 from spondyl.spine.landmarks import Landmarks
 
 from .spines import HEIGHT, LEVELS, STEP, film, nobody, shifted, spine
@@ -254,3 +255,65 @@ def test_ap_films_too_short_for_an_angle_are_not_counted_among_them() -> None:
     assert (cobb.films, cobb.unmeasured) == (1, 0)
     assert [cobb.mae[name].value for name in ("PT", "MT", "TL")] == [0, 0, 0]
     assert cobb.smape.value == 0
+
+
+def test_parts_are_by_origin_annotated_facing_and_number_of_vertebrae() -> None:
+    """Each film is off by its own distance, so that each part says which films it holds."""
+    sides = ["right", "left", None, "left"]
+    annotated = [
+        replace(spine(n), facing=side) for n, side in zip((3, 8, 3, 5), sides, strict=True)
+    ]
+    settings = zip("abcd", annotated, ("z", "y", "z", "y"), strict=True)
+    annotations = [film(k, marks, group=k, origin=source) for k, marks, source in settings]
+    predictions = [
+        film(s.key, replace(shifted(s.landmarks, 2.0 * i, 0), facing=None), origin="model")
+        for i, s in enumerate(annotations, start=1)
+    ]
+    result = judge(predictions, [*annotations, film("e", nobody(), group="e", origin="nothing")])
+
+    def told(parts):
+        return {part.name: (part.corners, part.mre) for part in parts}
+
+    assert told(result.per_source) == {"y": (52, (2 * 32 + 4 * 20) / 52), "z": (24, 2.0)}
+    assert told(result.per_facing) == {
+        "left": (52, (2 * 32 + 4 * 20) / 52),
+        "right": (12, 1.0),
+        "unknown": (12, 3.0),
+    }
+    assert told(result.per_count) == {"3": (24, 2.0), "5": (20, 4.0), "8": (32, 2.0)}
+    assert [part.sdr for part in result.per_count] == [(50.0, 100.0), (0.0, 100.0), (100.0, 100.0)]
+    assert [list(told(parts)) for parts in (result.per_source, result.per_count)] == [
+        ["y", "z"],
+        ["3", "5", "8"],
+    ]
+    rows = [(row.source, row.facing) for row in result.per_film]
+    assert rows == [*zip("zyzy", sides, strict=True), ("nothing", None)]
+
+
+def test_counts_of_vertebrae_are_in_order_as_numbers() -> None:
+    annotations = [film(str(n), spine(n, named=False), group=str(n)) for n in (11, 9, 2)]
+    assert [part.name for part in judge(annotations, annotations).per_count] == ["2", "9", "11"]
+
+
+def test_a_film_keeps_what_it_adds_to_the_figures() -> None:
+    """One vertebra missed, the others 3 px off at 512; the ordinal protocol is one level off."""
+    annotated, found = spine(6), shifted(spine(6), 6, 0).select(range(1, 6))
+    row = judge([film("a", found)], [film("a", annotated)]).per_film[0]
+    every, ordinal = row.tallies["all"], row.tallies["ordinal"]
+    assert (every.judged, every.found, every.within, every.level_shift) == (24, 20, (0, 20), 0)
+    assert (every.error_sum, every.penalised_sum) == (20 * 3.0, 20 * 3.0 + 4 * 48.0)
+    assert (ordinal.judged, ordinal.found, ordinal.within) == (24, 20, (0, 0))
+    assert ordinal.level_shift == 20
+    assert ordinal.error_sum == pytest.approx(20 * np.hypot(3, STEP / 2))
+    assert ordinal.penalised_sum == pytest.approx(ordinal.error_sum + 4 * 48.0)
+
+
+def test_the_share_of_level_shifts_counts_those_with_another_corner_too() -> None:
+    """A mirrored spine one level too low: nearly every corner is the opposite one of another."""
+    points = shifted(spine(6), 0, STEP).points
+    crossed = Landmarks(points[:, [1, 0, 3, 2]])
+    annotations = [film(k, spine(6), group=k) for k in "abc"]
+    result = judge([film(k, crossed) for k in "abc"], annotations)
+    assert result.taxonomy["ordinal"]["both"] == 3 * 20
+    assert result.level_shift["ordinal"] == Estimate(*[pytest.approx(100 * 20 / 24)] * 3)
+    assert list(result.level_shift) == ["all", "ordinal"]

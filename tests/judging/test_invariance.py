@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from spondyl.data.sample import Sample
 from spondyl.film.radiograph import PixelSpacing
 from spondyl.judging.evaluate import PROTOCOLS, Evaluation, evaluate
+from spondyl.judging.evaluation import ProtocolName
 from spondyl.spine.landmarks import Landmarks
 
 from . import plain
@@ -74,11 +75,12 @@ def test_every_figure_is_what_plain_python_makes_of_it(seed: int, protocol: str)
 
 @pytest.mark.parametrize("seed", range(4))
 def test_the_figures_of_a_page_hang_together(seed: int) -> None:
-    """Levels, corners, films, classes and the curve are sums of the same corners."""
+    """Levels, corners, other parts, films, classes and the curve are sums of the same corners."""
     result = judge(*noisy(seed, films=8))
     whole = result.protocol("all")
     value = {name: estimate.value for name, estimate in whole.metrics.items()}
-    for parts in (result.per_level, result.per_corner):
+    films = (result.per_source, result.per_facing, result.per_count)
+    for parts in (result.per_level, result.per_corner, *films):
         assert sum(part.corners for part in parts) == whole.corners
         assert sum(part.found for part in parts) == whole.found
         for i, limit in enumerate(result.thresholds):
@@ -102,6 +104,40 @@ def test_the_figures_of_a_page_hang_together(seed: int) -> None:
     tally = naming.right + naming.wrong + naming.unnamed + naming.missed
     assert tally == naming.vertebrae == detection.vertebrae
     assert naming.missed == detection.vertebrae - detection.found
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("protocol", ["all", "ordinal"])
+def test_what_the_films_keep_adds_up_to_every_figure(seed: int, protocol: ProtocolName) -> None:
+    result = judge(*noisy(seed, films=8))
+    whole, tallies = result.protocol(protocol), [row.tallies[protocol] for row in result.per_film]
+    judged, found = sum(t.judged for t in tallies), sum(t.found for t in tallies)
+    assert (judged, found) == (whole.corners, whole.found)
+    sums = {
+        "mre_512": sum(t.error_sum for t in tallies) / found,
+        "penalised_mre_512": sum(t.penalised_sum for t in tallies) / judged,
+        "sdr@2": 100 * sum(t.within[0] for t in tallies) / judged,
+        "sdr@4": 100 * sum(t.within[1] for t in tallies) / judged,
+    }
+    assert {name: whole.metrics[name].value for name in sums} == pytest.approx(sums)
+    shifts, kinds = sum(t.level_shift for t in tallies), result.taxonomy[protocol]
+    assert shifts == kinds["level shift"] + kinds["both"]
+    assert result.level_shift[protocol].value == pytest.approx(100 * shifts / judged)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_level_shifts_are_what_plain_python_calls_so(seed: int) -> None:
+    predictions, annotations = noisy(seed, films=8)
+    rows = judge(predictions, annotations).per_film
+    for prediction, annotation, row in zip(predictions, annotations, rows, strict=True):
+        given, known = plain.bodies(prediction.landmarks), plain.bodies(annotation.landmarks)
+        kinds = [
+            plain.kind(None if partner is None else given[partner], corner, known, own)
+            for own, partner in enumerate(plain.ordinal(given, known))
+            for corner in range(4)
+        ]
+        expected = kinds.count("level shift") + kinds.count("both")
+        assert row.tallies["ordinal"].level_shift == expected
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -129,6 +165,9 @@ def figures(result: Evaluation, *, without: tuple[str, ...] = ()) -> list[float 
     detection, naming = result.detection, result.naming
     values += [detection.found, detection.false, detection.ignored, detection.f1.value]
     values += [naming.right, naming.wrong, naming.unnamed, naming.missed]
+    values += [share.value for share in result.level_shift.values()]
+    for parts in (result.per_source, result.per_facing, result.per_count):
+        values += [figure for part in parts for figure in (part.mre, part.median, *part.sdr)]
     return values + [n for counts in result.taxonomy.values() for n in counts.values()]
 
 
