@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
 
 import numpy as np
 from jaxtyping import Float64
 
 from spondyl.errors import UsageError
 from spondyl.judging.comparison import Comparison, Cost, Difference
-from spondyl.judging.evaluation import Evaluation, FilmScore, ProtocolName
+from spondyl.judging.evaluation import CLASSIFIED, Evaluation, FilmScore, ProtocolName
 from spondyl.judging.statistics import holm, paired_p_values, ratio_interval
-
-_PROTOCOLS: Final[tuple[ProtocolName, ...]] = ("all", "ordinal")
 
 _Test = tuple[ProtocolName, str]
 """A protocol and a metric: what two models are compared in."""
@@ -93,7 +90,7 @@ def _check_whole(name: str, evaluation: Evaluation) -> None:
     whole = {
         row.key
         for row in evaluation.per_film
-        if all(p in row.tallies and len(row.tallies[p].within) == limits for p in _PROTOCOLS)
+        if all(p in row.tallies and len(row.tallies[p].within) == limits for p in CLASSIFIED)
     }
     if not len(whole) == len(evaluation.per_film) == evaluation.films > 0:
         raise UsageError(
@@ -128,7 +125,7 @@ def _listed(thresholds: Sequence[float]) -> str:
 
 def _annotation(row: FilmScore) -> tuple[str, int, tuple[int, ...]]:
     """What must be the same of a film for every model."""
-    return row.group, row.vertebrae, tuple(row.tallies[p].judged for p in _PROTOCOLS)
+    return row.group, row.vertebrae, tuple(row.tallies[p].judged for p in CLASSIFIED)
 
 
 def _said(annotation: tuple[str, int, tuple[int, ...]]) -> str:
@@ -152,7 +149,7 @@ def _figures(
     row: FilmScore, thresholds: Sequence[float]
 ) -> Iterator[tuple[_Test, tuple[float, int]]]:
     """Every compared figure of one film as numerator and denominator; rates in %."""
-    for protocol in _PROTOCOLS:
+    for protocol in CLASSIFIED:
         tally = row.tallies[protocol]
         yield (protocol, "penalised_mre_512"), (tally.penalised_sum, tally.judged)
         for limit, within in zip(thresholds, tally.within, strict=True):

@@ -14,6 +14,7 @@ from spondyl.data.sample import Sample
 from spondyl.errors import UsageError
 from spondyl.judging import taxonomy
 from spondyl.judging.evaluation import (
+    CLASSIFIED,
     UNITS,
     CobbScore,
     Curve,
@@ -33,9 +34,6 @@ from spondyl.spine.measurements import COBB_ANGLES
 __all__ = ["PROTOCOLS", "Evaluation", "evaluate"]
 
 PROTOCOLS: Final[tuple[ProtocolName, ...]] = ("all", "ordinal", "matched", "named")
-
-CLASSIFIED: Final[tuple[ProtocolName, ...]] = ("all", "ordinal")
-"""The protocols under which the kinds of error are told."""
 
 _WORST = 12  # films named in an evaluation
 _CURVE_STEP = 0.25  # px at 512

@@ -20,6 +20,9 @@ _T = TypeVar("_T")
 
 ProtocolName = Literal["all", "ordinal", "matched", "named"]
 
+CLASSIFIED: Final[tuple[ProtocolName, ...]] = ("all", "ordinal")
+"""The protocols that judge every annotated corner: errors are classed and films tallied by them."""
+
 UNITS: Final[tuple[str, ...]] = ("px", "512", "diagonal", "height", "mm")
 """Of radial errors: image px, px at 512 px long side, % of the film's diagonal, % of the annotated
 vertebra's height, mm where the spacing is known."""
