@@ -134,6 +134,11 @@ def page(name: str) -> str:
     return (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
 
 
+def words(name: str) -> str:
+    """A page without its line ends."""
+    return " ".join(page(name).split())
+
+
 @pytest.mark.parametrize("table", ["protocols", "penalised", "taxonomy", "units"])
 def test_the_worked_example_is_what_evaluate_says(figures: ModuleType, table: str) -> None:
     assert getattr(figures, f"{table}_table")() in page("evaluation"), "run python docs/figures.py"
@@ -167,7 +172,7 @@ def test_published_errors_are_converted_right() -> None:
 
 def test_published_thresholds_and_medians_are_converted_right() -> None:
     """A share of the diagonal is less px at 512 the narrower the film."""
-    text = page("evaluation")
+    text = words("evaluation")
     shares = [f"{100 * px / (512 * math.sqrt(2)):.2f}" for px in (4, 8, 12)]
     assert shares == [f"{100 * px / (640 * math.sqrt(2)):.2f}" for px in (5, 10, 15)]
     assert f"{shares[0]}, {shares[1]}, {shares[2]} % of a square film's diagonal" in text
@@ -184,7 +189,13 @@ def test_the_plans_plateau_follows_from_its_own_figures() -> None:
     nearest = sum(part * limit for part, limit in zip(parts, limits[:-1], strict=True))
     farthest = sum(part * limit for part, limit in zip(parts, limits[1:], strict=True))
     low, high = ((4385 - total) / beyond for total in (farthest, nearest))
-    assert f"a mean of {low:.1f} to {high:.1f} px" in page("plan")
+    assert f"a mean of {low:.1f} to {high:.1f} px" in words("plan")
+
+
+def test_the_loss_of_an_empty_map_is_what_the_page_on_the_plan_says() -> None:
+    """A Gaussian of peak 1 has the squared sum pi sigma^2."""
+    seven, ten = (math.pi * 6**2 / 512**2 * count / 10 for count in (7, 10))
+    assert f"error of {seven:.4f} with 7 vertebrae and {ten:.4f} with 10" in words("plan")
 
 
 def test_what_the_plans_snippet_builds_is_what_its_page_says() -> None:
@@ -210,7 +221,7 @@ def test_what_the_plans_snippet_builds_is_what_its_page_says() -> None:
         ]
         large = nn.Sequential(*layers, nn.Conv2d(256, 40, 1))
     learning = sum(p.numel() for m in (stem.conv1, stem.bn1, small[0]) for p in m.parameters())
-    text = page("plan")
+    text = words("plan")
     assert f"{learning:,} of its {millions(stem, small[0])}" in text
     assert f"128 channels at stride 4, {millions(wide)}" in text
     assert f"{millions(wide, large)}: the plan's count" in text
@@ -290,9 +301,9 @@ def test_every_file_that_the_page_on_the_plan_names_exists() -> None:
 def test_every_test_and_class_that_the_page_on_the_plan_names_exists() -> None:
     folders = (ROOT / "tests", ROOT / "src" / "spondyl")
     code = "\n".join(f.read_text(encoding="utf-8") for d in folders for f in d.rglob("*.py"))
-    words = our_words("plan")
-    tests = [w for w in words if re.fullmatch(r"test_\w+", w)]
-    classes = [w for w in words if re.fullmatch(r"([A-Z]+[a-z]+)+", w)]
+    named = our_words("plan")
+    tests = [w for w in named if re.fullmatch(r"test_\w+", w)]
+    classes = [w for w in named if re.fullmatch(r"([A-Z]+[a-z]+)+", w)]
     assert len(tests) >= 6
     assert len(classes) >= 3
     assert [t for t in tests if f"def {t}(" not in code] == []
