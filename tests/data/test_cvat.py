@@ -114,11 +114,11 @@ def test_what_is_written_comes_back(tmp_path, make_film):
     seen[2, 2:] = np.nan
     truth = Sample(
         "a/b", make_film(tmp_path / 'f"<ö>.png'), **SIZE,
-        landmarks=Landmarks(seen, None, ("L4", None, "S1"), None, "left"), group="patient <7>",
+        landmarks=Landmarks(seen, levels=("L4", None, "S1"), facing="left"), group="patient <7>",
         origin="phantom", complete_below=True, view="lateral", aspect=2.0,
         spacing=PixelSpacing(0.2, 0.1, "detector"), flags=frozenset({"L6", 'odd \x01 "'}),
     )  # fmt: skip
-    write_cvat(tmp_path / "annotations.xml", {truth.path.name: truth})
+    write_cvat(tmp_path / "annotations.xml", [truth])
     found = read_cvat(tmp_path / "annotations.xml")
     assert not found.problems
     (sample,) = found.samples
@@ -131,7 +131,7 @@ def test_what_is_written_comes_back(tmp_path, make_film):
 
 def test_the_file_that_is_written_declares_its_labels(tmp_path):
     film = Sample("a", Path("a.png"), **SIZE, landmarks=Landmarks(QUADS), group="a", origin="t")
-    write_cvat(tmp_path / "a.xml", {"a.png": film})
+    write_cvat(tmp_path / "a.xml", [film])
     root = ElementTree.parse(tmp_path / "a.xml").getroot()
     labels = {each.findtext("name"): each.findtext("type") for each in root.iter("label")}
     assert labels == {

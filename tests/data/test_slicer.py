@@ -114,7 +114,7 @@ def test_what_is_written_comes_back(tmp_path, make_film):
     seen[2, 2:] = np.nan
     truth = Sample(
         "a/b", tmp_path / "film.png", **SIZE,
-        landmarks=Landmarks(seen, None, ("L4", None, "S1"), None, "left"), group="patient 7",
+        landmarks=Landmarks(seen, levels=("L4", None, "S1"), facing="left"), group="patient 7",
         origin="phantom", complete_below=True, view="lateral", aspect=2.0,
         spacing=PixelSpacing(0.2, 0.1, "detector"), flags=frozenset({"L6"}),
     )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 from xml.etree.ElementTree import Element, SubElement, TreeBuilder, indent, tostring
@@ -15,12 +15,21 @@ from jaxtyping import Float64
 
 from spondyl.anatomy import CORNERS
 from spondyl.atomic import write_bytes
-from spondyl.data.coco import corner_named
+from spondyl.data.coco import corner_named, relative_name
 from spondyl.data.facts import FIELD, facts_of, with_facts
 from spondyl.data.films import Films
 from spondyl.data.labels import group_of, load_bytes, mapping, named, number, true_aspect
 from spondyl.data.sample import AnnotationSet, Sample
-from spondyl.data.shapes import Mark, Outline, Point, check_size, level_named, read_each, vertebrae
+from spondyl.data.shapes import (
+    Mark,
+    Outline,
+    Point,
+    Shape,
+    check_size,
+    level_named,
+    read_each,
+    vertebrae,
+)
 from spondyl.errors import AnnotationError
 from spondyl.film import reading
 
@@ -94,8 +103,8 @@ def parse_xml(content: bytes) -> Element:
     return builder.close()
 
 
-def write_cvat(path: Path, samples: Mapping[str, Sample]) -> None:
-    """Writes samples, each by the name of its film as seen from ``path``.
+def write_cvat(path: Path, samples: Sequence[Sample]) -> None:
+    """Writes samples; films are named relative to the file's folder.
 
     A vertebra is a skeleton ``vertebra`` of the points SL, SR, IL, IR with an attribute ``level``;
     a corner not seen is ``outside``. What CVAT does not know is in the attribute ``spondyl`` of a
@@ -104,8 +113,8 @@ def write_cvat(path: Path, samples: Mapping[str, Sample]) -> None:
     root = Element("annotations")
     SubElement(root, "version").text = "1.1"
     root.append(_meta(len(samples)))
-    for k, (name, sample) in enumerate(samples.items()):
-        root.append(_image(k, name, sample))
+    for k, sample in enumerate(samples):
+        root.append(_image(k, relative_name(sample.path, path.parent), sample))
     indent(root)
     write_bytes(path, tostring(root, encoding="utf-8", xml_declaration=True) + b"\n")
 
@@ -114,14 +123,13 @@ def _sample(path: Path, image: Element, films: Films) -> Sample:
     film = films.linked(path, _attribute(image, "name"))
     size = reading.film_size(film)
     check_size([_side(image, "height"), _side(image, "width")], size)
-    outlines: list[Outline] = []
-    marks: list[Mark] = []
+    drawn: list[Shape] = []
     for k, shape in enumerate(image, start=1):
         if shape.tag == "skeleton":
-            outlines.append(_skeleton(shape, f"skeleton {k}"))
+            drawn.append(_skeleton(shape, f"skeleton {k}"))
         elif shape.tag in ("polygon", "points"):
-            _add_shape(shape, f"{shape.tag} {k}", outlines, marks)
-    found = vertebrae(outlines, marks, size=size)
+            drawn.append(_shape(shape, f"{shape.tag} {k}"))
+    found = vertebrae(drawn, size=size)
     sample = Sample(
         films.key(film), film, *size, found.landmarks, group_of(film.stem), "cvat",
         aspect=true_aspect(film.stem, size), flags=found.flags, listed=found.listed,
@@ -154,12 +162,11 @@ def _place(point: Element, what: str) -> Point:
     return places[0]
 
 
-def _add_shape(shape: Element, what: str, outlines: list[Outline], marks: list[Mark]) -> None:
+def _shape(shape: Element, what: str) -> Shape:
     label, points = _attribute(shape, "label"), _points(shape, what)
     if shape.tag == "points" and len(points) == 1:
-        marks.append(Mark(label, points[0], shape.get("group_id")))
-    else:
-        outlines.append(Outline(label if level_named(label) else _level(shape) or label, points))
+        return Mark(label, points[0], shape.get("group_id"))
+    return Outline(label if level_named(label) else _level(shape) or label, points)
 
 
 def _points(shape: Element, what: str) -> list[Point]:

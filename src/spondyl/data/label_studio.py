@@ -20,7 +20,7 @@ from spondyl.data.labels import (
     true_aspect,
 )
 from spondyl.data.sample import AnnotationSet, Sample
-from spondyl.data.shapes import Mark, Outline, Point, check_size, read_each, vertebrae
+from spondyl.data.shapes import Mark, Outline, Point, Shape, check_size, read_each, vertebrae
 from spondyl.errors import AnnotationError
 from spondyl.film import reading
 
@@ -59,35 +59,28 @@ def _sample(path: Path, stored: Any, films: Films) -> Sample:
     size = reading.film_size(film)
     regions = [mapping(each, "result") for each in _results(task)]
     labels = {str(r["id"]): _label(r) for r in regions if "id" in r}
-    outlines: list[Outline] = []
-    marks: list[Mark] = []
-    for region in regions:
-        if region.get("type") in ("keypointlabels", "polygonlabels"):
-            _check_frame(region, size)
-            _add(region, size, labels, outlines, marks)
-    found = vertebrae(outlines, marks, size=size)
+    drawn = [
+        _shape(region, size, labels)
+        for region in regions
+        if region.get("type") in ("keypointlabels", "polygonlabels")
+    ]
+    found = vertebrae(drawn, size=size)
     return Sample(
         films.key(film), film, *size, found.landmarks, group_of(film.stem), "label-studio",
         aspect=true_aspect(film.stem, size), flags=found.flags, listed=found.listed,
     )  # fmt: skip
 
 
-def _add(
-    region: dict[str, Any],
-    size: tuple[int, int],
-    labels: dict[str, str],
-    outlines: list[Outline],
-    marks: list[Mark],
-) -> None:
+def _shape(region: dict[str, Any], size: tuple[int, int], labels: dict[str, str]) -> Shape:
+    _check_frame(region, size)
     value = mapping(entry(region, "value", "result"), "value")
     if region["type"] == "polygonlabels":
         points = [items(each, "point") for each in items(value.get("points"), "points")]
-        outlines.append(Outline(_label(region), [_place(each, size) for each in points]))
-        return
+        return Outline(_label(region), [_place(each, size) for each in points])
     parent = region.get("parentID")
     label = f"{labels.get(str(parent), '')} {_label(region)}".strip()
     place = _place([value.get("x"), value.get("y")], size)
-    marks.append(Mark(label, place, None if parent is None else str(parent)))
+    return Mark(label, place, None if parent is None else str(parent))
 
 
 def _place(point: list[Any], size: tuple[int, int]) -> Point:

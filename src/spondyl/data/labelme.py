@@ -14,7 +14,7 @@ from spondyl.data.facts import FIELD, facts_of, text, with_facts
 from spondyl.data.labels import entry, group_of, items, load_json, mapping, number, true_aspect
 from spondyl.data.ordering import CornerOrder
 from spondyl.data.sample import Sample
-from spondyl.data.shapes import Mark, Outline, Point, check_size, vertebrae
+from spondyl.data.shapes import Mark, Outline, Point, Shape, check_size, vertebrae
 from spondyl.film import reading
 
 _AROUND: Final = (0, 1, 3, 2)  # SL, SR, IR, IL: a polygon runs round the body
@@ -40,18 +40,17 @@ def read_labelme(label: Path, film: Path, *, key: str) -> Sample:
         FilmError: the film cannot be read.
     """
     data = mapping(load_json(label), "the file")
-    outlines: list[Outline] = []
-    marks: list[Mark] = []
+    drawn: list[Shape] = []
     for k, each in enumerate(items(entry(data, "shapes", "the file"), "shapes"), start=1):
         shape = mapping(each, f"shape {k}")
         kind = shape.get("shape_type", "polygon")
         if kind == "polygon":
-            outlines.append(Outline(_label(shape, k), _points(shape, k), _stated_order(shape)))
+            drawn.append(Outline(_label(shape, k), _points(shape, k), _stated_order(shape)))
         elif kind == "point":
-            marks.append(_mark(shape, k))
+            drawn.append(_mark(shape, k))
     size = reading.film_size(film)
     check_size([_side(data, "imageHeight"), _side(data, "imageWidth")], size)
-    found = vertebrae(outlines, marks, size=size)
+    found = vertebrae(drawn, size=size)
     sample = Sample(
         key, film, *size, found.landmarks, group_of(label.stem), "labelme",
         aspect=true_aspect(label.stem, size), flags=found.flags, listed=found.listed,

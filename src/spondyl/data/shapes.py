@@ -57,10 +57,11 @@ class _Cluster:
     unnamed: list[Point] = field(default_factory=list)
 
 
-def vertebrae(
-    outlines: Sequence[Outline], marks: Sequence[Mark], *, size: tuple[int, int]
-) -> Labelled:
-    """Landmarks of a film of ``size`` (height, width) from what was drawn on it.
+Shape = Outline | Mark
+
+
+def vertebrae(shapes: Sequence[Shape], *, size: tuple[int, int]) -> Labelled:
+    """Landmarks of a film of ``size`` (height, width) from what was drawn on it, in that order.
 
     The level is the one that a label begins with (``L5``, ``L5_SL``), None where it begins with
     none. Corners that no name tells apart are named by the direction of the chain.
@@ -69,7 +70,10 @@ def vertebrae(
         AnnotationError: an outline has not four points, a vertebra has a corner twice or fewer
             than four corners without names, or the landmarks are impossible.
     """
-    drawn = [*map(_from_outline, outlines), *map(_from_cluster, _clusters(marks).items())]
+    drawn = [
+        _from_outline(each) if isinstance(each, Outline) else _from_cluster(name, each)
+        for name, each in _gathered(shapes).items()
+    ]
     levels = [level for level, _, _ in drawn]
     quads = [quad for _, quad, _ in drawn]
     stated = [order is not None for _, _, order in drawn]
@@ -147,26 +151,34 @@ def _from_outline(
     return level_named(outline.label), points, outline.order
 
 
-def _clusters(marks: Sequence[Mark]) -> dict[str, _Cluster]:
-    found: dict[str, _Cluster] = {}
-    for mark in marks:
-        name, corner = split_label(mark.label)
-        identity = f"group {mark.group}" if mark.group is not None else name
-        cluster = found.setdefault(identity, _Cluster())
-        cluster.level = cluster.level or level_named(name)
-        if corner and corner in cluster.named:
-            raise AnnotationError(f"{name or identity} has the corner {corner} twice")
-        if corner:
-            cluster.named[corner] = mark.point
-        else:
-            cluster.unnamed.append(mark.point)
+def _gathered(shapes: Sequence[Shape]) -> dict[str | int, Outline | _Cluster]:
+    """Outlines by their place, and the marks of each vertebra by what they have in common."""
+    found: dict[str | int, Outline | _Cluster] = {}
+    clusters: dict[str, _Cluster] = {}
+    for k, shape in enumerate(shapes):
+        if isinstance(shape, Outline):
+            found[k] = shape
+            continue
+        name, corner = split_label(shape.label)
+        identity = name if shape.group is None else f"group {shape.group}"
+        found[identity] = cluster = clusters.setdefault(identity, _Cluster())
+        _add(cluster, shape, name or identity, corner)
     return found
 
 
+def _add(cluster: _Cluster, mark: Mark, name: str, corner: str) -> None:
+    cluster.level = cluster.level or level_named(name)
+    if not corner:
+        cluster.unnamed.append(mark.point)
+    elif corner in cluster.named:
+        raise AnnotationError(f"{name} has the corner {corner} twice")
+    else:
+        cluster.named[corner] = mark.point
+
+
 def _from_cluster(
-    item: tuple[str, _Cluster],
+    identity: str | int, cluster: _Cluster
 ) -> tuple[str | None, Float64[np.ndarray, "4 2"], CornerOrder | None]:
-    identity, cluster = item
     name = cluster.level or identity or "a vertebra"
     if cluster.named and cluster.unnamed:
         raise AnnotationError(f"{name} has corners with a name and without, need one or the other")

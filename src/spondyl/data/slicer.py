@@ -66,7 +66,7 @@ def read_slicer(label: Path, film: Path, *, key: str) -> Sample:
     size = reading.film_size(film)
     check_size([_side(facts, "height"), _side(facts, "width")], size)
     spacing = _spacing(facts, film)
-    found = vertebrae([], _marks(data, spacing), size=size)
+    found = vertebrae(_marks(data, spacing), size=size)
     stem = film_stem(label)
     sample = Sample(
         key, film, *size, found.landmarks, group_of(stem), "slicer",
