@@ -52,6 +52,39 @@ def read_buu(label: Path, film: Path, *, key: str) -> Sample:
     )  # fmt: skip
 
 
+def to_buu(sample: Sample) -> str:
+    """One film's eleven rows; slips that its flags name become labels.
+
+    Raises:
+        AnnotationError: the film is not lateral, or an endplate of L1 to L5 or the superior one of
+            S1 was not seen whole: the release has no way to say so.
+    """
+    if sample.view == "ap":
+        raise AnnotationError("an AP film, need a lateral one")
+    found = sample.landmarks
+    rows: list[str] = []
+    for level in LEVELS:
+        if level not in found.names:
+            raise AnnotationError(f"{level} is not annotated, need L1 to L5 and S1")
+        for k, endplate in enumerate(found.points[found.names.index(level)].reshape(2, 2, 2)):
+            if len(rows) < _ROWS:
+                rows.append(_row(endplate, level, _label(sample.flags, level, k)))
+    return "".join(f"{row}\n" for row in rows)
+
+
+def _row(endplate: Float64[np.ndarray, "2 2"], level: str, label: int) -> str:
+    if np.isnan(endplate).any():
+        raise AnnotationError(f"{level} has an end of an endplate that was not seen, need all")
+    return ",".join([*map(repr, endplate.ravel().tolist()), str(label)])
+
+
+def _label(flags: frozenset[str], level: str, endplate: int) -> int:
+    """The slip at an inferior endplate, or at the only one of S1."""
+    if endplate == 0 and level != LEVELS[-1]:
+        return 0
+    return next((label for label, name in _LISTHESIS.items() if f"{name} {level}" in flags), 0)
+
+
 def _numbers(row: list[str], what: str) -> list[float]:
     if len(row) != 5:
         raise AnnotationError(f"{what} has {len(row)} values, need x1, y1, x2, y2, label")

@@ -27,6 +27,8 @@ from spondyl.film import reading
 ORDER: Final[CornerOrder] = corner_order("IL", "IR", "SL", "SR")
 """How the release's Keypoint R-CNN files list corners."""
 
+_LISTED: Final = (2, 3, 0, 1)  # the same, as places among SL, SR, IL, IR
+
 
 def is_keypoint_rcnn(data: object) -> bool:
     """Whether JSON values look like one film's Keypoint R-CNN targets."""
@@ -53,6 +55,19 @@ def read_keypoint_rcnn(label: Path, film: Path, *, key: str) -> Sample:
         key, film, *size, found.landmarks, group_of(label.stem), "keypoint-rcnn",
         aspect=true_aspect(label.stem, size), flags=found.flags, listed=found.listed,
     )  # fmt: skip
+
+
+def to_keypoint_rcnn(sample: Sample) -> dict[str, Any]:
+    """One film's JSON values, with the release's corner order; v is 2 for seen, 0 for not."""
+    corners = sample.landmarks.points[:, _LISTED]
+    boxes = np.concatenate([np.nanmin(corners, axis=1), np.nanmax(corners, axis=1)], axis=1)
+    stored = np.concatenate([corners, np.full((len(corners), 4, 1), 2.0)], axis=2)
+    stored[np.isnan(corners).any(axis=2)] = 0.0
+    return {
+        "boxes": boxes.tolist(),
+        "labels": [1] * len(corners),
+        "keypoints": stored.tolist(),
+    }
 
 
 def _boxes(data: dict[str, Any], count: int) -> Float64[np.ndarray, "v 4"]:

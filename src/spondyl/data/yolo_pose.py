@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,8 @@ from spondyl.film import reading
 
 ORDER: Final[CornerOrder] = corner_order("SL", "IL", "IR", "SR")
 """How the release's YOLO-pose files list corners."""
+
+_LISTED: Final = (0, 2, 3, 1)  # the same, as places among SL, SR, IL, IR
 
 _BOX: Final = 5  # class, centre x, centre y, width, height
 _LENGTHS: Final = {_BOX + 4 * 2: 2, _BOX + 4 * 3: 3}  # numbers in a line: numbers in a corner
@@ -49,6 +52,21 @@ def read_yolo_pose(label: Path, film: Path, *, key: str) -> Sample:
         aspect=true_aspect(label.stem, (height, width)), flags=found.flags,
         listed=found.listed,
     )  # fmt: skip
+
+
+def to_yolo_pose(sample: Sample) -> str:
+    """One film's lines with class 0, a tight box and ``x y v``; v is 2 for seen, 0 for not."""
+    fractions = (sample.landmarks.points[:, _LISTED] + 0.5) / (sample.width, sample.height)
+    return "".join(f"{_line(corners)}\n" for corners in fractions)
+
+
+def _line(corners: Float64[np.ndarray, "4 2"]) -> str:
+    low, high = np.nanmin(corners, axis=0), np.nanmax(corners, axis=0)
+    box = [*((low + high) / 2).tolist(), *(high - low).tolist()]
+    words = ["0", *map(repr, box)]
+    for x, y in corners.tolist():
+        words += ["0", "0", "0"] if math.isnan(x) else [repr(x), repr(y), "2"]
+    return " ".join(words)
 
 
 def _fractions(line: list[str], what: str) -> Float64[np.ndarray, "4 2"]:
