@@ -168,5 +168,5 @@ def _sample(film: Path, corners: _Corners, films: Films) -> Sample:
     landmarks = replace(found.landmarks, levels=LEVELS)  # named by place, not by list position
     return Sample(
         films.key(film), film, *size, landmarks, study_of(film.stem), "aasce",
-        view="ap", flags=found.flags, listed=replace(found.listed, levels=LEVELS),
+        view="ap", flags=found.flags, listed=found.listed,
     )  # fmt: skip
