@@ -145,6 +145,26 @@ def test_a_history_becomes_a_figure(run: Run, trained: Path, tmp_path: Path) -> 
     assert out.read_text().lstrip().startswith("<?xml")
 
 
+def test_several_histories_become_one_figure(run: Run, trained: Path, tmp_path: Path) -> None:
+    for name in ("first/net", "second/net", "second/other"):
+        (tmp_path / name).mkdir(parents=True)
+        shutil.copy(trained / "history.json", tmp_path / name)
+    out = tmp_path / "history.svg"
+    folders = [tmp_path / name for name in ("first/net", "second/net", "second/other")]
+    said = run("history", *folders, "--out", out)
+    assert (said.code, said.out.strip()) == (0, str(out))
+    drawn = out.read_text()
+    assert all(f">{name}</text>" in drawn for name in ("first/net", "second/net", "second/other"))
+    assert run("history", *folders[1:], "--out", out).code == 0
+    assert ">net</text>" in out.read_text()
+
+
+def test_a_history_given_twice_is_refused(run: Run, trained: Path, tmp_path: Path) -> None:
+    said = run("history", trained, trained, "--out", tmp_path / "history.svg")
+    assert said.code == 2
+    assert said.lines == [f"spondyl: {trained}: given twice; need each folder once"]
+
+
 def test_annotations_are_drawn_film_by_film(run: Run, phantoms: Path, tmp_path: Path) -> None:
     said = run("draw", phantoms, "--out", tmp_path)
     assert (said.code, said.out.strip()) == (0, str(tmp_path))

@@ -27,6 +27,10 @@ def test_both_encodings_draw_corners_equally_wide() -> None:
     assert slots.sigma * base.data.image_size / 512 == pytest.approx(4 * found.corner_sigma)
 
 
+def test_the_baseline_is_one_of_both_encodings() -> None:
+    assert demo.BASELINE in demo.CODECS
+
+
 @pytest.mark.slow
 def test_the_demo_leaves_a_page_with_both_encodings(tmp_path: Path, monkeypatch) -> None:
     quick = override(
@@ -35,6 +39,8 @@ def test_the_demo_leaves_a_page_with_both_encodings(tmp_path: Path, monkeypatch)
     )
     monkeypatch.setattr(demo, "read_recipe", lambda path: quick)
     page = demo.run_demo(tmp_path / "demo", seed=3, films=20)
+    assert page == tmp_path / "demo" / "comparison.html"
+    assert page.with_suffix(".md").is_file()
     text = page.read_text()
     assert text.count("Research use only; not a medical device") == 1
     assert "slots, k-th from the top" in text

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from rich.console import Console
 from rich.progress import Progress
@@ -14,18 +15,23 @@ from spondyl.data.folder import read_annotations
 from spondyl.data.phantom import write_phantoms
 from spondyl.data.sample import Sample
 from spondyl.data.splitting import Split, split_by_group
+from spondyl.judging.compare import compare
 from spondyl.judging.evaluate import Evaluation, evaluate
-from spondyl.judging.report import write_comparison_page, write_evaluation
+from spondyl.judging.report import write_comparison, write_evaluation
 from spondyl.learning.detector import load_predictor, predict_samples
 from spondyl.learning.train import RunResult, fit
 from spondyl.recipe import Recipe, parse_recipe, read_recipe, shipped_recipe
 from spondyl.spine.drawing import draw_overlay
+from spondyl.version import __version__
 
 CODECS: Mapping[str, Mapping[str, object]] = {
     "set": {"name": "set"},
     "slots, k-th from the top": {"name": "slots", "anchor": "top", "sigma": 16},
 }
 """Both encodings of the demo; ``sigma`` gives slots a Gaussian as wide as the other's."""
+
+BASELINE: Final = "slots, k-th from the top"
+"""The encoding that the other is held against."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +70,11 @@ def run_demo(out: Path, *, seed: int = 0, films: int = 240) -> Path:
         )
         for name, codec in CODECS.items()
     }
-    return write_comparison_page(
-        out / "index.html",
-        "The same films, the same network, two encodings",
-        {name: each.evaluation for name, each in judged.items()},
+    evaluations = {name: each.evaluation for name, each in judged.items()}
+    return write_comparison(
+        compare(evaluations, baseline=BASELINE, seed=seed, made_by={"version": __version__}),
+        out,
+        title="The same films, the same network, two encodings",
         overlays=_overlays(parts.select(samples, "test"), judged, out / "overlays"),
         histories={name: each.run.history for name, each in judged.items()},
     )

@@ -62,9 +62,9 @@ def test_one_evaluation_is_told_apart_by_protocol_and_several_by_name() -> None:
     alone = texts(figures.sdr_curves({"predictions": judged(2)}))
     assert {"all", "ordinal", "matched"} <= set(alone)
     both = texts(figures.sdr_curves({"set": judged(2), "slots": judged(8)}))
-    assert {f"{n}: {p}" for n in ("set", "slots") for p in ("all", "ordinal", "matched")} <= set(
-        both
-    )
+    assert {"set", "slots", "all", "ordinal", "matched"} <= set(both)
+    assert both.count("radial error, px at 512") == 3  # a panel a protocol
+    assert both.count("slots") == 1  # one legend for all of them
 
 
 def test_a_bar_is_as_wide_as_its_share() -> None:
@@ -90,7 +90,7 @@ def test_a_name_is_drawn_as_it_is_whatever_it_says(name: str) -> None:
     both = {name: judged(2), "other": judged(3)}
     for draw in (figures.sdr_curves, figures.taxonomy_bars):
         svg = draw(both)
-        assert f"{name}: all" in texts(svg)
+        assert name in texts(svg)
         assert not list(ElementTree.fromstring(svg).iter(f"{SVG}script"))
 
 
@@ -104,10 +104,18 @@ def test_the_same_figures_make_the_same_bytes(draw) -> None:
         assert image.width == pytest.approx(7.2 * 160, abs=2)
 
 
+def test_the_same_histories_make_the_same_bytes() -> None:
+    both = {"a": history(1.0), "b": history(2.0)}
+    for kind in ("svg", "png"):
+        assert figures.history_curves(both, format=kind) == figures.history_curves(
+            both, format=kind
+        )
+
+
 def test_drawing_leaves_no_setting_behind() -> None:
     before = dict(mpl.rcParams)
     figures.sdr_curves({"predictions": judged(2)})
-    figures.history_curves([{"train_loss": 1.0}])
+    figures.history_curves({"run": [{"train_loss": 1.0}]})
     assert dict(mpl.rcParams) == before
 
 
@@ -125,12 +133,102 @@ def test_a_history_has_a_gap_where_a_value_is_missing_or_endless() -> None:
         {"train_loss": 1.0, "val_loss": float("nan"), "learning_rate": 1e-4},
         {"train_loss": 0.5, "val_loss": 1.0, "learning_rate": 0.0},
     ]
-    svg = figures.history_curves(rows)
+    svg = figures.history_curves({"run": rows})
     assert {"training", "validation", "head", "epoch"} <= set(texts(svg))
     assert "backbone" not in texts(svg)
     training = max(coloured(svg, figures.COLOURS[0]), key=len)
     assert len(training) in (3, 4)
     assert len(coloured(svg, figures.COLOURS[1])) > 0
+
+
+NINE = [f"{n}, {c}" for n in ("HRNet-W32", "ResNet-50", "U-Net") for c in ("set", "top", "b m")]
+
+
+def history(scale: float) -> list[dict[str, float | None]]:
+    keys = ("train_loss", "val_loss", "val_penalised_mre", "learning_rate")
+    return [{"epoch": n, **dict.fromkeys(keys, scale / n)} for n in range(1, 21)]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        NINE,
+        [f"{n}-{c}" for n in ("unet", "resnet50", "hrnet_w32") for c in ("set", "top", "slots-b")],
+        [f"{n} {c}" for n in ("HRNet W32", "ResNet 50", "U Net") for c in ("set", "top", "b")],
+    ],
+)
+def test_nine_models_have_a_colour_a_network_and_a_dash_an_encoding(names: list[str]) -> None:
+    styles = [figures.line_styles(names)[name] for name in names]
+    colours, dashes = ([getattr(s, part) for s in styles] for part in ("colour", "dash"))
+    assert len(set(styles)) == 9
+    assert [colours[i : i + 3] for i in (0, 3, 6)] == [[c] * 3 for c in figures.COLOURS[:3]]
+    assert dashes == dashes[:3] * 3
+
+
+@pytest.mark.parametrize("count", [1, 6, 7, 24])
+def test_names_that_cannot_be_parted_are_told_apart_too(count: int) -> None:
+    styles = figures.line_styles([chr(65 + i) for i in range(count)])
+    assert len(set(styles.values())) == count
+
+
+def test_few_models_have_a_colour_each() -> None:
+    styles = figures.line_styles(["net-a", "net-b", "net-c"])
+    assert [style.colour for style in styles.values()] == list(figures.COLOURS[:3])
+    assert {style.dash for style in styles.values()} == {"-"}
+
+
+def test_several_histories_have_a_line_each_in_every_panel() -> None:
+    svg = figures.history_curves({name: history(n + 1.0) for n, name in enumerate(NINE)})
+    found = texts(svg)
+    for label in ("training loss", "validation loss", "misses charged, px at 512", "learning rate"):
+        assert found.count(label) == 1
+    assert all(found.count(name) == 1 for name in NINE)
+    lines = [path for path in coloured(svg, figures.COLOURS[2]) if len(path) > 10]
+    assert len(lines) == 3 * 4  # three of the nine have this colour
+
+
+def test_a_run_without_a_series_has_no_line_in_its_panel() -> None:
+    rows = [{"train_loss": 1.0 / n} for n in range(1, 30)]
+    svg = figures.history_curves({"a": rows, "b": history(2.0)})
+    first, second = ([p for p in coloured(svg, c) if len(p) > 10] for c in figures.COLOURS[:2])
+    assert (len(first), len(second)) == (1, 4)
+
+
+def test_a_model_keeps_its_line_where_others_have_no_history() -> None:
+    svg = figures.history_curves({NINE[8]: history(1.0), NINE[4]: history(2.0)}, among=NINE)
+    assert not coloured(svg, figures.COLOURS[0])
+    assert coloured(svg, figures.COLOURS[1])
+    assert coloured(svg, figures.COLOURS[2])
+
+
+@pytest.mark.parametrize("count", [2, 9, 24])
+def test_the_legend_of_many_covers_no_panel(monkeypatch, count: int) -> None:
+    drawn = []
+    save = figures._saved
+    monkeypatch.setattr(figures, "_saved", lambda figure, kind: drawn.append(figure) or b"")
+    names = [f"some network {i // 3}, encoding {i % 3}" for i in range(count)]
+    evaluations = dict.fromkeys(names, judged(2))
+    figures.sdr_curves(evaluations, ("all", "ordinal"))
+    figures.taxonomy_bars(evaluations)
+    figures.history_curves({name: history(1.0) for name in names})
+    for figure in drawn:
+        save(figure, "png")  # lays out
+        [legend] = figure.legends
+        box = legend.get_window_extent()
+        assert not any(box.overlaps(axes.get_window_extent()) for axes in figure.axes)
+        assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1
+        assert figure.bbox.y0 <= box.y0 < box.y1 <= figure.bbox.y1
+
+
+def test_a_long_name_leaves_room_for_the_panels() -> None:
+    names = ["a" * 100 + "-first", "a" * 100 + "-second"]
+    for svg in (
+        figures.sdr_curves(dict.fromkeys(names, judged(2))),
+        figures.history_curves({name: history(1.0) for name in names}),
+    ):
+        shown = [text for text in texts(svg) if text.startswith("aaa")]
+        assert [text[-4:] for text in shown] == ["irst", "cond"]
+        assert all(len(text) <= 40 for text in shown)
 
 
 def test_a_figure_within_a_page_scales_and_is_described() -> None:

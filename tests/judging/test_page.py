@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from spondyl.film.radiograph import PixelSpacing
@@ -55,28 +53,28 @@ def test_a_headline_of_nought_is_shown_and_one_that_nobody_knows_is_not() -> Non
 
 
 def test_the_subtitle_says_what_was_judged() -> None:
-    text = page.subtitle({"a": judged(1)})
+    text = page.subtitle(judged(1))
     assert text.startswith("3 films of 3 groups, 18 annotated vertebrae.")
 
 
 def test_one_evaluation_has_a_column_a_protocol() -> None:
-    table = page.protocol_table({"predictions": judged(6, vertebrae=3, spacing=SPACING)})
+    table = page.protocol_table(judged(6, vertebrae=3, spacing=SPACING))
     assert table.columns == ("", "all", "ordinal", "matched", "named")
     rows = lines(table)
     assert rows["corners found / judged"] == ("36 / 72", "36 / 72", "36 / 36", "36 / 72")
     assert rows["MRE, image px"] == ("6.00",) * 4
     assert rows["MRE, px at 512"] == ("3.00",) * 4
-    assert rows["MRE, % of the vertebra's height"] == ("15.00",) * 4
+    assert rows["MRE, % of the vertebra's height"] == ("15.0",) * 4
     assert rows["MRE, mm"] == ("3.00",) * 4
-    assert rows["MRE with 48 px a missed corner, px at 512"] == ("25.50", "25.50", "3.00", "25.50")
-    assert rows["SDR within 4 px at 512, %"] == ("50.00", "50.00", "100.00", "50.00")
-    assert rows["SDR within 2 px at 512, %"] == ("0.00",) * 4
+    assert rows["MRE with 48 px a missed corner, px at 512"] == ("25.5", "25.5", "3.00", "25.5")
+    assert rows["SDR within 4 px at 512, %"] == ("50.0", "50.0", "100.0", "50.0")
+    assert rows["SDR within 2 px at 512, %"] == ("0.0",) * 4
 
 
 def test_what_nobody_knows_has_no_line_and_no_column() -> None:
     annotations = [film("a", spine(4, named=False))]
     result = evaluate([film("a", spine(4))], annotations, thresholds=[4])
-    table = page.protocol_table({"predictions": result})
+    table = page.protocol_table(result)
     assert table.columns == ("", "all", "ordinal", "matched")
     assert "MRE, mm" not in lines(table)
     assert not any(label.startswith("median error, mm") for label in lines(table))
@@ -84,28 +82,12 @@ def test_what_nobody_knows_has_no_line_and_no_column() -> None:
     assert "right, %" not in detection
 
 
-def test_several_evaluations_stand_side_by_side_under_each_protocol() -> None:
-    table = page.protocol_table({"near": judged(2), "far": judged(8)})
-    assert table.columns == ("", "near", "far")
-    headings = [row.label for row in table.rows if not row.cells]
-    assert headings == list(page.PROTOCOL_TITLES.values())
-    first = next(row for row in table.rows if row.label == "MRE, image px")
-    assert [cell.value for cell in first.cells] == ["2.00", "8.00"]
-
-
-def test_a_threshold_that_one_evaluation_lacks_is_a_dash() -> None:
-    other = evaluate([film("a", spine(6))], [film("a", spine(6))], thresholds=[2])
-    rows = lines(page.protocol_table({"both": judged(2), "one": other}))
-    assert rows["SDR within 4 px at 512, %"][1] == "-"
-    assert rows["SDR within 2 px at 512, %"] == ("100.00", "100.00")
-
-
 def test_vertebrae_are_counted_and_named() -> None:
     rows = lines(page.detection_table({"predictions": judged(0, vertebrae=3)}))
     assert rows["found / annotated"] == ("9 / 18",)
     assert rows["false / ignored"] == ("0 / 0",)
-    assert (rows["recall, %"], rows["precision, %"]) == (("50.00",), ("100.00",))
-    assert rows["F1, %"] == ("66.67",)
+    assert (rows["recall, %"], rows["precision, %"]) == (("50.0",), ("100.0",))
+    assert rows["F1, %"] == ("66.7",)
     assert rows["right / wrong / without a name / missed"] == ("9 / 0 / 0 / 9",)
 
 
@@ -138,13 +120,14 @@ def test_angles_have_a_table_where_one_was_measured() -> None:
     annotations = [film("a", bent(), view="ap"), film("b", bent(), group="h", view="ap")]
     predictions = [film("a", bent(amplitude=22)), film("b", nobody())]
     frontal = evaluate(predictions, annotations, thresholds=[4])
-    assert page.cobb_table({"lateral": judged(1)}) is None
-    table = page.cobb_table({"lateral": judged(1), "frontal": frontal})
+    assert not list(page.cobb_sections({"lateral": judged(1)}))
+    [section] = page.cobb_sections({"lateral": judged(1), "frontal": frontal})
+    table = section.table
     assert table.columns == ("", "frontal")
     rows = lines(table)
     assert rows["films measured / not"] == ("1 / 1",)
     assert rows["MT, MAE in deg"] == ("4.00",)
-    assert rows["SMAPE, %"] == (f"{frontal.cobb.smape.value:.2f}",)
+    assert float(rows["SMAPE, %"][0]) == pytest.approx(frontal.cobb.smape.value, rel=5e-3)
 
 
 def test_provenance_names_the_model_and_the_films_that_could_not_be_paired() -> None:
@@ -157,15 +140,11 @@ def test_provenance_names_the_model_and_the_films_that_could_not_be_paired() -> 
         made_by={"weights": "abc"},
         ordinal_anchor="bottom",
     )
-    alone = page.provenance({"predictions": result}).facts
+    alone = page.provenance(result).facts
     assert alone["weights"] == "abc"
     assert alone["ordinal counts from"] == "bottom"
     assert alone["unpredicted films"] == "11: f01, f02, f03, f04, f05, f06, f07, f08"
     assert alone["unannotated films"] == "1: x"
-    both = page.provenance(
-        {"one": result, "two": replace(result, made_by={"weights": "xyz"})}
-    ).facts
-    assert (both["one: weights"], both["two: weights"]) == ("abc", "xyz")
 
 
 @pytest.mark.parametrize(
@@ -173,8 +152,8 @@ def test_provenance_names_the_model_and_the_films_that_could_not_be_paired() -> 
     [
         (Estimate(None), "-", ""),
         (Estimate(2.346), "2.35", ""),
-        (Estimate(0.0, 0.0, 0.0), "0.00", "[0.00, 0.00]"),
-        (Estimate(99.999, 12.344, 100.0), "100.00", "[12.34, 100.00]"),
+        (Estimate(0.0, 0.0, 0.0), "0.0", "[0.0, 0.0]"),
+        (Estimate(99.999, 12.344, 100.0), "100.0", "[12.3, 100.0]"),
     ],
 )
 def test_a_figure_is_shown_with_its_interval(estimate: Estimate, value: str, interval: str) -> None:
@@ -188,5 +167,5 @@ def test_every_class_of_error_is_explained_and_every_protocol_too() -> None:
     text = page.taxonomy_section(page.Figure("")).text.lower()
     assert all(name in text for name in CLASSES)
     assert tuple(page.PROTOCOL_TITLES) == PROTOCOLS
-    words = page.protocol_section({"predictions": judged(1)}).text.lower()
+    words = page.protocol_section(judged(1)).text.lower()
     assert all(title.lower() in words for title in page.PROTOCOL_TITLES.values())

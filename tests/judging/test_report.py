@@ -12,15 +12,18 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from spondyl.judging.compare import compare
+from spondyl.judging.comparison import Comparison, Cost
 from spondyl.judging.evaluate import evaluate
 from spondyl.judging.evaluation import Evaluation
 from spondyl.judging.report import (
     history_figure,
     to_csv,
-    write_comparison_page,
+    write_comparison,
     write_evaluation,
 )
 
+from .models import compared
 from .spines import film, nobody, shifted, spine
 from .test_evaluate import bent
 
@@ -93,10 +96,10 @@ def test_a_name_with_markup_is_shown_as_text(folder: Path) -> None:
 def test_ids_are_unique_and_every_reference_has_its_target(
     evaluation: Evaluation, tmp_path: Path
 ) -> None:
-    page = write_comparison_page(
-        tmp_path / "a" / "index.html",
-        "Two & more",
-        {"set": evaluation, "slots": evaluation},
+    page = write_comparison(
+        compare({"set": evaluation, "slots": evaluation}, baseline="set"),
+        tmp_path / "a",
+        title="Two & more",
         overlays=[("film", png())],
         histories={"set": HISTORY, "slots": HISTORY},
     )
@@ -143,13 +146,13 @@ def test_nothing_gives_an_empty_table() -> None:
 
 
 def test_the_history_shows_what_is_there_and_leaves_gaps() -> None:
-    text = history_figure(HISTORY)
+    text = history_figure({"run": HISTORY})
     for words in ("training", "validation", "of the found", "learning rate", "epoch"):
         assert words in text
     assert "misses charged" not in text
     assert "$" not in text
-    assert "epoch" in history_figure([])
-    assert history_figure(HISTORY[:1]) == history_figure(HISTORY[:1])
+    assert "epoch" in history_figure({"run": []})
+    assert history_figure({"run": HISTORY[:1]}) == history_figure({"run": HISTORY[:1]})
 
 
 NAMES = {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}  # fetched by nothing
@@ -168,15 +171,23 @@ def hostile_comparison(folder: Path) -> str:
     """A page where every name that a user can choose is a trap."""
     evaluations = {}
     for name in HOSTILE:
-        predictions = [film(name, shifted(spine(5), 3, 4))]
-        made_by = {name: name}
+        predictions = [film(HOSTILE[0], shifted(spine(5), 3, 4)), film(HOSTILE[2], spine(6))]
+        annotations = [
+            film(key, spine(6), group=key, origin=key) for key in (HOSTILE[0], HOSTILE[2])
+        ]
         evaluations[name] = evaluate(
-            predictions, [film(name, spine(6), group=name)], thresholds=[4], made_by=made_by
+            predictions, annotations, thresholds=[4], made_by={name: name}, ordinal_anchor="bottom"
         )
-    page = write_comparison_page(
-        folder / "index.html",
-        HOSTILE[0],
-        evaluations,
+    device = Cost(training_device=HOSTILE[0], network=HOSTILE[0], parameters=1)
+    page = write_comparison(
+        compare(
+            evaluations,
+            baseline=HOSTILE[0],
+            costs=dict.fromkeys(HOSTILE, device),
+            made_by={HOSTILE[0]: HOSTILE[0]},
+        ),
+        folder,
+        title=HOSTILE[0],
         overlays=[(name, png()) for name in HOSTILE],
         histories=dict.fromkeys(HOSTILE, HISTORY),
     )
@@ -276,16 +287,63 @@ def test_a_second_report_takes_the_place_of_the_first(
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == first
 
 
-def test_evaluations_with_and_without_angles_stand_on_one_page(
-    evaluation: Evaluation, tmp_path: Path
-) -> None:
-    lateral = evaluate([film("a", spine(6))], [film("a", spine(6))], thresholds=[2, 24])
-    text = write_comparison_page(
-        tmp_path / "both.html", "Both", {"frontal": evaluation, "lateral": lateral}
-    ).read_text(encoding="utf-8")
+def test_a_page_has_angles_where_one_was_measured(evaluation: Evaluation, tmp_path: Path) -> None:
+    both = compare({"frontal": evaluation, "other": evaluation}, baseline="other")
+    text = write_comparison(both, tmp_path / "frontal").read_text(encoding="utf-8")
     assert "MT, MAE in deg" in Texts(text).found
-    assert "Training" not in Texts(text).found
-    assert "Films" not in Texts(text).found
+    text = write_comparison(compared("a", "b"), tmp_path / "lateral").read_text(encoding="utf-8")
+    assert "MT, MAE in deg" not in Texts(text).found
+
+
+FILES = {"comparison.html", "comparison.json", "comparison.csv", "comparison.md"}
+FILES |= {f"{name}.{kind}" for name in ("sdr_curves", "taxonomy") for kind in ("svg", "png")}
+
+
+def test_a_comparison_is_handed_over_in_every_form(tmp_path: Path) -> None:
+    both = compared("a", "b")
+    page = write_comparison(both, tmp_path / "new", histories={"a": HISTORY})
+    assert page == tmp_path / "new" / "comparison.html"
+    assert {p.name for p in page.parent.iterdir()} == FILES | {"history.svg", "history.png"}
+    assert Comparison.read(page.parent / "comparison.json") == both
+    rows = csv.DictReader(io.StringIO((page.parent / "comparison.csv").read_text("utf-8")))
+    by_name = {(row["model"], row["protocol"], row["metric"]): row for row in rows}
+    row = by_name["b", "all", "penalised_mre_512"]
+    assert (row["difference"], row["difference_low"]) == ("4.0", "4.0")
+    assert 0 < float(row["p"]) < float(row["p_holm"]) < 0.05
+    assert by_name["a", "all", "penalised_mre_512"]["p"] == ""
+    text = page.read_text(encoding="utf-8")
+    assert {"Training", "Costs"} <= set(Texts(text).found)
+    assert "nan" not in text.lower().split()
+
+
+def test_a_comparison_without_trainings_has_no_figure_of_them(tmp_path: Path) -> None:
+    page = write_comparison(compared("a", "b", costs=False), tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == FILES
+    assert not {"Training", "Films", "Costs"} & set(Texts(page.read_text("utf-8")).found)
+
+
+def test_the_same_comparison_makes_the_same_bytes(tmp_path: Path) -> None:
+    more = {"overlays": [("film", png())], "histories": {"a": HISTORY, "b": HISTORY}}
+    for folder in ("first", "second"):
+        write_comparison(compared("a", "b"), tmp_path / folder, **more)
+    first, second = (
+        {path.name: path.read_bytes() for path in (tmp_path / folder).iterdir()}
+        for folder in ("first", "second")
+    )
+    assert first == second
+
+
+def test_the_models_of_one_film_stand_in_one_row_of_pictures(tmp_path: Path) -> None:
+    for names, across in (("ab", 6), ("abcd", 4), ("abcdefg", 7)):
+        page = write_comparison(compared(*names), tmp_path / names)
+        assert f"repeat({across}, 1fr)" in page.read_text("utf-8")
+
+
+def test_no_name_of_a_model_leaves_the_folder(tmp_path: Path) -> None:
+    write_comparison(compared("../../out", "/etc/b"), tmp_path / "in" / "side")
+    assert {path.name for path in (tmp_path / "in" / "side").iterdir()} == FILES
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+    assert [path.name for path in (tmp_path / "in").iterdir()] == ["side"]
 
 
 def test_every_film_has_its_row_and_every_score_its_column(

@@ -62,18 +62,36 @@ def evaluate(
 
 
 def history(
-    run: Annotated[Path, typer.Argument(help="Folder of the run.")],
+    runs: Annotated[list[Path], typer.Argument(help="Folder of a run; several make one picture.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="SVG file to write.")],
 ) -> None:
-    """Draw the losses and radial errors of a training.
+    """Draw the losses, radial errors and learning rates of trainings.
 
     Prints the file.
     """
     from spondyl.atomic import write_text
     from spondyl.judging.report import history_figure
 
-    write_text(out, history_figure(_history(run)))
+    histories = {name: _history(run) for name, run in name_folders(runs).items()}
+    write_text(out, history_figure(histories))
     print(out)
+
+
+def name_folders(folders: Sequence[Path]) -> dict[str, Path]:
+    """A name for each folder: its own, with those above it as far as they are needed.
+
+    Raises:
+        UsageError: one is given twice.
+    """
+    whole = [folder.resolve().parts for folder in folders]
+    for depth in range(1, max(map(len, whole)) + 1):
+        names = ["/".join(parts[-depth:]) for parts in whole]
+        if len(set(names)) == len(names):
+            return dict(zip(names, folders, strict=True))
+    twice = next(
+        folder for folder, parts in zip(folders, whole, strict=True) if whole.count(parts) > 1
+    )
+    raise UsageError(f"{twice}: given twice; need each folder once")
 
 
 def _read_predictions(path: Path) -> AnnotationSet:

@@ -9,6 +9,8 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from spondyl.judging.evaluation import Evaluation, ProtocolName
@@ -33,7 +35,14 @@ _CLASS_COLOURS: Final[Mapping[str, str]] = {
     "missed": "#8c8c8c",
 }
 
+_DASHES: Final = ("-", "--", ":", "-.")
+_LONGEST: Final = 40  # letters of a name
+
 _INK: Final = "#767676"  # legible on white and on black: 4.5 to 1 on both
+
+History = Sequence[Mapping[str, float | None]]
+"""One row an epoch, as training writes them."""
+
 _STYLE: Final[Any] = {
     "font.size": 9.0,
     "font.family": "sans-serif",
@@ -56,97 +65,225 @@ _STYLE: Final[Any] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class LineStyle:
+    """How one line is told from the others."""
+
+    colour: str
+    dash: str = "-"
+    width: float = 1.5
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """For matplotlib."""
+        return {"color": self.colour, "linestyle": self.dash, "linewidth": self.width}
+
+
+def line_styles(names: Sequence[str]) -> dict[str, LineStyle]:
+    """A colour for each name, or where they are too many a colour and a dash.
+
+    Then the colour is by the first part of the name and the dash by the rest: nine names
+    ``unet-set``, ``unet-slots-top`` ... of three networks have three of each. They are parted where
+    the fewest are needed, all at the first of the same mark or all at the last. Names without such
+    parts get colours, then dashes, by turns.
+    """
+    fitting = [parts for parts in _partings(names) if _tells_apart(parts)]
+    if not fitting or len(names) <= len(COLOURS):
+        return {name: _by_turns(i) for i, name in enumerate(names)}
+    parts = min(fitting, key=lambda parts: sum(len(set(side)) for side in zip(*parts, strict=True)))
+    heads, tails = (list(dict.fromkeys(side)) for side in zip(*parts, strict=True))
+    pairs = [(COLOURS[heads.index(head)], _DASHES[tails.index(tail)]) for head, tail in parts]
+    return {name: LineStyle(*pair) for name, pair in zip(names, pairs, strict=True)}
+
+
+def _partings(names: Sequence[str]) -> Iterator[list[tuple[str, str]]]:
+    for mark in (", ", " ", "-", "_", "/"):
+        for parted in (str.partition, str.rpartition):
+            yield [((p := parted(name, mark))[0] or p[2], p[2] if p[0] else "") for name in names]
+
+
+def _tells_apart(parts: Sequence[tuple[str, str]]) -> bool:
+    heads, tails = (set(side) for side in zip(*parts, strict=True))
+    return (
+        len(heads) <= len(COLOURS) and len(tails) <= len(_DASHES) and len(set(parts)) == len(parts)
+    )
+
+
+def _short(name: str) -> str:
+    """The name, or both its ends: a legend must leave room for the panels."""
+    return name if len(name) <= _LONGEST else f"{name[: _LONGEST // 2]}…{name[1 - _LONGEST // 2 :]}"
+
+
+def _by_turns(index: int) -> LineStyle:
+    turn, colour = divmod(index, len(COLOURS))
+    return LineStyle(COLOURS[colour], _DASHES[turn % len(_DASHES)])
+
+
 def sdr_curves(
     evaluations: Mapping[str, Evaluation],
     protocols: Sequence[ProtocolName] = ("all", "ordinal", "matched"),
     *,
     format: Format = "svg",
 ) -> bytes:
-    """The share of corners within each radius; a colour an evaluation, a dash a protocol.
+    """The share of corners within each radius: a panel a protocol, a line an evaluation.
 
-    With one evaluation the colours tell the protocols apart.
+    One evaluation has one panel, in which the colours tell the protocols apart.
     """
-    dashes = ("-", "--", ":", "-.")
+    if len(evaluations) == 1:
+        (evaluation,) = evaluations.values()
+        return _figure(
+            lambda axes: _draw_protocols(axes, evaluation, protocols), (7.2, 3.4), format
+        )
+    styles = line_styles(list(evaluations))
 
-    alone = len(evaluations) == 1
+    def draw(axes: Axes, protocol: ProtocolName) -> None:
+        for name, evaluation in evaluations.items():
+            _draw_curve(axes, evaluation, protocol, name, styles[name])
+        axes.set_title(protocol)
+        _label_curves(axes)
 
-    def draw(axes: Axes) -> None:
-        for i, (name, evaluation) in enumerate(evaluations.items()):
-            for k, protocol in enumerate(protocols):
-                if not evaluation.protocol(protocol).corners:
-                    continue
-                axes.plot(
-                    evaluation.curve.radii,
-                    evaluation.curve.shares[protocol],
-                    dashes[k % len(dashes)],
-                    color=COLOURS[(k if alone else i) % len(COLOURS)],
-                    label=protocol if alone else f"{name}: {protocol}",
-                )
-        axes.set(xlabel="radial error, px at 512", ylabel="corners within, %", ylim=(0, 101))
-        axes.set_xlim(left=0)
-        names = [str(line.get_label()) for line in axes.lines]  # asked, it leaves out _names
-        axes.legend(axes.lines, names, loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8)
+    draws = [partial(draw, protocol=protocol) for protocol in protocols]
+    return _figures(draws, (9.6, max(3.4, 0.5 + 0.2 * len(styles))), format, legend=styles)
 
-    return _figure(draw, (7.2, 3.4), format)
+
+def _draw_protocols(axes: Axes, evaluation: Evaluation, protocols: Sequence[ProtocolName]) -> None:
+    for k, protocol in enumerate(protocols):
+        _draw_curve(axes, evaluation, protocol, protocol, _by_turns(k))
+    _label_curves(axes)
+    if axes.lines:
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8)
+
+
+def _draw_curve(
+    axes: Axes, evaluation: Evaluation, protocol: ProtocolName, label: str, style: LineStyle
+) -> None:
+    if evaluation.protocol(protocol).corners:
+        curve = evaluation.curve
+        axes.plot(curve.radii, curve.shares[protocol], label=label, **style.settings)
+
+
+def _label_curves(axes: Axes) -> None:
+    axes.set(xlabel="radial error, px at 512", ylabel="corners within, %", ylim=(0, 101))
+    axes.margins(x=0)
 
 
 def taxonomy_bars(evaluations: Mapping[str, Evaluation], *, format: Format = "svg") -> bytes:
-    """Which share of the corners is of each class, a bar an evaluation and protocol."""
-    bars = [
-        (f"{name}: {protocol}" if len(evaluations) > 1 else protocol, counts)
-        for name, evaluation in evaluations.items()
-        for protocol, counts in evaluation.taxonomy.items()
-    ]
+    """Which share of the corners is of each class: a panel a protocol, a bar an evaluation.
 
-    def draw(axes: Axes) -> None:
-        labels = [label for label, _ in bars]
-        left = [0.0] * len(bars)
-        for kind in CLASSES:
-            shares = [100 * counts[kind] / max(sum(counts.values()), 1) for _, counts in bars]
-            axes.barh(labels, shares, left=left, color=_CLASS_COLOURS[kind], label=kind, height=0.7)
-            left = [a + b for a, b in zip(left, shares, strict=True)]
-        axes.invert_yaxis()
-        axes.set(xlabel="annotated corners, %", xlim=(0, 100))
-        axes.grid(visible=False, axis="y")
-        axes.legend(ncols=len(CLASSES), loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=8,
-                    columnspacing=1.0, handlelength=1.0)  # fmt: skip
+    One evaluation has one panel with a bar a protocol.
+    """
+    if len(evaluations) == 1:
+        (evaluation,) = evaluations.values()
+        return _bar_figure({"": evaluation.taxonomy}, 7.2, format)
+    protocols = next(iter(evaluations.values())).taxonomy
+    panels = {p: {name: e.taxonomy[p] for name, e in evaluations.items()} for p in protocols}
+    return _bar_figure(panels, 9.6, format)
 
-    return _figure(draw, (7.2, 1.3 + 0.38 * len(bars)), format)
+
+Bars = Mapping[str, Mapping[str, int]]
+
+
+def _bar_figure(panels: Mapping[str, Bars], width: float, format: Format) -> bytes:
+    """Bars by panel; only the first panel names them."""
+
+    def draw(axes: Axes, title: str, bars: Bars) -> None:
+        _draw_bars(axes, bars)
+        axes.set_title(title)
+        axes.tick_params(labelleft=title == next(iter(panels)))
+
+    draws = [partial(draw, title=title, bars=bars) for title, bars in panels.items()]
+    rows = max(map(len, panels.values()))
+    kinds = {kind: LineStyle(colour, width=7.0) for kind, colour in _CLASS_COLOURS.items()}
+    return _figures(draws, (width, 1.5 + 0.32 * rows), format, legend=kinds, beside=False)
+
+
+def _draw_bars(axes: Axes, bars: Bars) -> None:
+    rows = range(len(bars))  # names may be alike to matplotlib, rows are not
+    left = [0.0] * len(bars)
+    for kind in CLASSES:
+        shares = [100 * counts[kind] / max(sum(counts.values()), 1) for counts in bars.values()]
+        axes.barh(rows, shares, left=left, color=_CLASS_COLOURS[kind], height=0.7)
+        left = [a + b for a, b in zip(left, shares, strict=True)]
+    axes.set_yticks(rows, list(map(_short, bars)))
+    axes.invert_yaxis()
+    axes.set(xlabel="annotated corners, %", xlim=(0, 100))
+    axes.grid(visible=False, axis="y")
 
 
 def history_curves(
-    history: Sequence[Mapping[str, float | None]], *, format: Format = "svg"
+    histories: Mapping[str, History], *, among: Sequence[str] = (), format: Format = "svg"
 ) -> bytes:
-    """Losses, validation error and learning rate over the epochs; gaps where a value is missing."""
+    """Losses, validation errors and learning rates over the epochs; a gap where one is missing.
 
-    def losses(axes: Axes) -> None:
-        _plot(axes, history, {"train_loss": "training", "val_loss": "validation"})
-        axes.set(ylabel="loss")
-        if axes.lines:
-            _count_in_decades(axes)
+    Args:
+        histories: rows of epochs, by the name of the run. A single run shows every series that it
+            has; of several, each is one line a panel.
+        among: all names that the colours tell apart, where other figures show more than these.
+        format: of the file.
+    """
+    if len(histories) == 1:
+        (rows,) = histories.values()
+        draws = [partial(draw, rows=rows) for draw in (_losses, _errors, _rates)]
+        return _figures(draws, (9.6, 2.8), format)
+    styles = line_styles(among or list(histories))
+    shown = {name: styles[name] for name in histories}
 
-    def error(axes: Axes) -> None:
-        _plot(axes, history, {"val_mre": "of the found", "val_penalised_mre": "misses charged"})
-        axes.set(ylabel="validation MRE, px at 512", ylim=(0, None))
+    def draw(axes: Axes, key: str, label: str) -> None:
+        for name, rows in histories.items():
+            _plot(axes, rows, key, name, shown[name])
+        axes.set(xlabel="epoch", ylabel=label)
+        _scale(axes, decades=key.endswith("loss"))
 
-    def rate(axes: Axes) -> None:
-        _plot(axes, history, {"learning_rate": "head", "backbone_learning_rate": "backbone"})
-        axes.set(ylabel="learning rate", ylim=(0, None))
-
-    return _figures([losses, error, rate], (9.6, 2.8), format)
+    draws = [partial(draw, key=key, label=label) for key, label in _COMPARED.items()]
+    return _figures(draws, (9.6, max(5.2, 0.5 + 0.2 * len(shown))), format, legend=shown, rows=2)
 
 
-def _plot(
-    axes: Axes, history: Sequence[Mapping[str, float | None]], series: Mapping[str, str]
-) -> None:
+_COMPARED: Final[Mapping[str, str]] = {
+    "train_loss": "training loss",
+    "val_loss": "validation loss",
+    "val_penalised_mre": "validation MRE,\nmisses charged, px at 512",
+    "learning_rate": "learning rate",
+}
+
+
+def _losses(axes: Axes, rows: History) -> None:
+    _plot_series(axes, rows, {"train_loss": "training", "val_loss": "validation"})
+    axes.set(ylabel="loss")
+    _scale(axes, decades=True)
+
+
+def _errors(axes: Axes, rows: History) -> None:
+    _plot_series(axes, rows, {"val_mre": "of the found", "val_penalised_mre": "misses charged"})
+    axes.set(ylabel="validation MRE, px at 512")
+    _scale(axes, decades=False)
+
+
+def _rates(axes: Axes, rows: History) -> None:
+    _plot_series(axes, rows, {"learning_rate": "head", "backbone_learning_rate": "backbone"})
+    axes.set(ylabel="learning rate")
+    _scale(axes, decades=False)
+
+
+def _plot_series(axes: Axes, rows: History, series: Mapping[str, str]) -> None:
     for colour, (key, label) in zip(COLOURS, series.items(), strict=False):
-        known = [(n, row.get(key)) for n, row in enumerate(history, start=1)]
-        points = [(n, v) for n, v in known if v is not None and math.isfinite(v)]
-        if points:
-            axes.plot(*zip(*points, strict=True), color=colour, label=label, marker=_mark(points))
+        _plot(axes, rows, key, label, LineStyle(colour))
     axes.set_xlabel("epoch")
     if axes.lines:
         axes.legend(fontsize=8)
+
+
+def _plot(axes: Axes, rows: History, key: str, label: str, style: LineStyle) -> None:
+    known = [(n, row.get(key)) for n, row in enumerate(rows, start=1)]
+    points = [(n, v) for n, v in known if v is not None and math.isfinite(v)]
+    if points:
+        axes.plot(*zip(*points, strict=True), label=label, marker=_mark(points), **style.settings)
+
+
+def _scale(axes: Axes, *, decades: bool) -> None:
+    if not decades:
+        axes.set_ylim(0, None)
+    elif axes.lines:
+        _count_in_decades(axes)
 
 
 def _count_in_decades(axes: Axes) -> None:
@@ -168,16 +305,40 @@ def _figure(draw: Callable[[Axes], None], size: tuple[float, float], format: For
 
 
 def _figures(
-    draws: Sequence[Callable[[Axes], None]], size: tuple[float, float], format: Format
+    draws: Sequence[Callable[[Axes], None]],
+    size: tuple[float, float],
+    format: Format,
+    *,
+    rows: int = 1,
+    legend: Mapping[str, LineStyle] | None = None,
+    beside: bool = True,
 ) -> bytes:
-    """Panels side by side, without pyplot: no display, no state left behind."""
+    """Panels in rows, without pyplot: no display, no state left behind.
+
+    A legend for all panels stands right of them, or with ``beside`` false above them, so that it
+    covers nothing.
+    """
     from matplotlib.figure import Figure
 
     with _styled():
         figure = Figure(figsize=size, layout="constrained")
-        for axes, draw in zip(figure.subplots(1, len(draws), squeeze=False)[0], draws, strict=True):
+        panels = figure.subplots(rows, len(draws) // rows, squeeze=False)
+        for axes, draw in zip(panels.flat, draws, strict=True):
             draw(axes)
+        if legend:
+            _explain(figure, legend, beside=beside)
         return _saved(figure, format)
+
+
+def _explain(figure: Figure, legend: Mapping[str, LineStyle], *, beside: bool) -> None:
+    """A legend for all panels; names that begin with _ are shown, too."""
+    from matplotlib.lines import Line2D
+
+    lines = [Line2D([], [], **style.settings) for style in legend.values()]
+    around: Any = {"loc": "outside right center", "handlelength": 2.6}
+    if not beside:
+        around = {"loc": "outside upper center", "handlelength": 0.8, "ncols": len(legend)}
+    figure.legend(lines, list(map(_short, legend)), fontsize=8, columnspacing=1.2, **around)
 
 
 @contextmanager

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from spondyl.judging.evaluation import (
+    CobbScore,
     Evaluation,
     NamingScore,
     PartScore,
     ProtocolName,
     ProtocolScore,
 )
+from spondyl.judging.measures import rounded
 from spondyl.judging.statistics import Estimate
 
 Evaluations = Mapping[str, Evaluation]
@@ -43,18 +45,21 @@ _CLASSES_TEXT: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A figure as it is shown, and its interval."""
+    """A figure as it is shown, its interval, a word that makes it stand out, and remarks."""
 
     value: str
     interval: str = ""
+    verdict: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line of a table; without cells it heads the lines below it."""
+    """A line of a table, with a remark on its label; without cells it heads the lines below it."""
 
     label: str
     cells: tuple[Cell, ...] = ()
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,20 +108,24 @@ class Tile:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Everything on the page, in order."""
+    """Everything on the page, in order.
+
+    With ``across``, the number of pictures side by side, the page is wide and its tables dense.
+    """
 
     title: str
     subtitle: str
     sections: tuple[Section, ...]
     tiles: tuple[Tile, ...] = ()
+    across: int = 0
 
 
-def subtitle(evaluations: Evaluations) -> str:
+def subtitle(evaluation: Evaluation) -> str:
     """What was judged, in a line."""
-    first = next(iter(evaluations.values()))
     return (
-        f"{first.films} films of {first.groups} groups, {first.detection.vertebrae} annotated"
-        " vertebrae. Brackets are 95 % intervals by bootstrap over groups."
+        f"{evaluation.films} films of {evaluation.groups} groups,"
+        f" {evaluation.detection.vertebrae} annotated vertebrae. Brackets are 95 % intervals by"
+        " bootstrap over groups."
     )
 
 
@@ -134,18 +143,10 @@ def tiles(evaluation: Evaluation) -> tuple[Tile, ...]:
     return tuple(Tile(_number(value, 1) + unit, text) for value, unit, text in known)
 
 
-def protocol_table(evaluations: Evaluations) -> Table:
-    """Radial errors: of one evaluation with a column a protocol, of several one below the other."""
-    if len(evaluations) == 1:
-        (evaluation,) = evaluations.values()
-        scores = {score.protocol: score for score in evaluation.protocols if score.corners}
-        return Table(("", *scores), tuple(_score_rows(list(scores.values()))))
-    rows: list[Row] = []
-    for protocol, title in PROTOCOL_TITLES.items():
-        compared = [evaluation.protocol(protocol) for evaluation in evaluations.values()]
-        if any(score.corners for score in compared):
-            rows += [Row(title), *_score_rows(compared)]
-    return Table(("", *evaluations), tuple(rows))
+def protocol_table(evaluation: Evaluation) -> Table:
+    """Radial errors with a column a protocol; one without a corner is left out."""
+    scores = {score.protocol: score for score in evaluation.protocols if score.corners}
+    return Table(("", *scores), tuple(_score_rows(list(scores.values()))))
 
 
 def _score_rows(scores: Sequence[ProtocolScore]) -> list[Row]:
@@ -200,11 +201,14 @@ def _naming_rows(title: str, scores: Sequence[NamingScore]) -> list[Row]:
     ]
 
 
-def cobb_table(evaluations: Evaluations) -> Table | None:
+def cobb_sections(evaluations: Evaluations) -> Iterator[Section]:
     """Errors of the Cobb angles, where one was measured."""
     scores = {name: e.cobb for name, e in evaluations.items() if e.cobb is not None}
-    if not scores:
-        return None
+    if scores:
+        yield Section("Cobb angles", "From predicted and annotated corners.", _cobb_table(scores))
+
+
+def _cobb_table(scores: Mapping[str, CobbScore]) -> Table:
     some = list(scores.values())
     rows = [_counts("films measured / not", [f"{s.films} / {s.unmeasured}" for s in some])]
     rows += [_estimates(f"{n}, MAE in deg", [s.mae[n] for s in some]) for n in some[0].mae]
@@ -239,10 +243,22 @@ def worst_table(evaluation: Evaluation) -> Table:
     return Table(columns, tuple(rows))
 
 
-def protocol_section(evaluations: Evaluations) -> Section:
+def protocol_section(evaluation: Evaluation) -> Section:
     """Radial errors by protocol, with what each protocol counts."""
     text = "; ".join(title[0].lower() + title[1:] for title in PROTOCOL_TITLES.values())
-    return Section("Radial errors", f"{text[0].upper()}{text[1:]}.", protocol_table(evaluations))
+    return Section("Radial errors", f"{text[0].upper()}{text[1:]}.", protocol_table(evaluation))
+
+
+def curve_section(figure: Figure) -> Section:
+    """The success curves."""
+    text = "The share of corners within each distance of the annotation, by protocol."
+    return Section("Success detection rate", text, figures=(figure,))
+
+
+def picture_sections(pictures: tuple[Picture, ...]) -> Iterator[Section]:
+    """The overlays, where there are any."""
+    if pictures:
+        yield Section("Films", "Predicted in amber, annotated in blue.", pictures=pictures)
 
 
 def taxonomy_section(figure: Figure) -> Section:
@@ -250,24 +266,18 @@ def taxonomy_section(figure: Figure) -> Section:
     return Section("Kinds of error", _CLASSES_TEXT, figures=(figure,))
 
 
-def provenance(evaluations: Evaluations) -> Section:
+def provenance(evaluation: Evaluation) -> Section:
     """Where the predictions come from, and what could not be paired."""
-    facts: dict[str, str] = {}
-    for name, evaluation in evaluations.items():
-        prefix = f"{name}: " if len(evaluations) > 1 else ""
-        facts |= {f"{prefix}{key}": value for key, value in evaluation.made_by.items()}
-        facts[f"{prefix}ordinal counts from"] = evaluation.ordinal_anchor
-        for what in ("unpredicted", "unannotated"):
-            if keys := getattr(evaluation, what):
-                facts[f"{prefix}{what} films"] = f"{len(keys)}: {', '.join(keys[:8])}"
+    facts = {**evaluation.made_by, "ordinal counts from": evaluation.ordinal_anchor}
+    for what in ("unpredicted", "unannotated"):
+        if keys := getattr(evaluation, what):
+            facts[f"{what} films"] = f"{len(keys)}: {', '.join(keys[:8])}"
     return Section("Made by", facts=facts)
 
 
 def estimate_cell(estimate: Estimate) -> Cell:
-    """A figure with its interval, two decimals."""
-    if estimate.low is None or estimate.high is None:
-        return Cell(_number(estimate.value))
-    return Cell(_number(estimate.value), f"[{estimate.low:.2f}, {estimate.high:.2f}]")
+    """A figure with its interval."""
+    return Cell(*rounded(estimate))
 
 
 def _estimates(label: str, estimates: Sequence[Estimate]) -> Row:

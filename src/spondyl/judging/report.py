@@ -1,26 +1,32 @@
-"""How is a judgement handed over: one HTML page, CSV, JSON and figures."""
+"""How is a judgement handed over: one HTML page, CSV, JSON, Markdown and figures."""
 
 from __future__ import annotations
 
 import base64
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from spondyl.atomic import write_bytes, write_text
-from spondyl.judging import figures, page
+from spondyl.judging import comparison_page, figures, page
+from spondyl.judging.comparison import Comparison
 from spondyl.judging.evaluation import Evaluation
+from spondyl.judging.figures import History
+from spondyl.judging.measures import comparison_rows
+from spondyl.judging.paper import paper_table
 from spondyl.judging.statistics import Estimate
 from spondyl.spine.measurements import COBB_ANGLES
 
 Overlay = tuple[str, Path | bytes]
 """Caption and picture: a file or the bytes of one."""
 
-History = Sequence[Mapping[str, float | None]]
-"""One row an epoch, as training writes them."""
+_Drawings = Mapping[str, Callable[..., bytes]]  # by the name of the file; each takes a format
+
+_ACROSS = 6  # pictures side by side, as far as the number of models allows
 
 _PICTURE_SIDE = 900  # px of an embedded picture: sharp on a page, and small
 
@@ -38,44 +44,60 @@ def write_evaluation(
     write_text(out / "metrics.csv", to_csv(_metric_rows(evaluation)))
     write_text(out / "per_film.csv", to_csv([_film_row(asdict(f)) for f in evaluation.per_film]))
     named = {"predictions": evaluation}
-    for name, draw in (("sdr_curve", figures.sdr_curves), ("taxonomy", figures.taxonomy_bars)):
-        write_bytes(out / f"{name}.svg", draw(named))
-        write_bytes(out / f"{name}.png", draw(named, format="png"))
-    write_text(out / "report.html", _render(_evaluation_page(evaluation, overlays)))
+    drawings = {
+        "sdr_curve": partial(figures.sdr_curves, named),
+        "taxonomy": partial(figures.taxonomy_bars, named),
+    }
+    drawn = _write_figures(out, drawings)
+    content = _evaluation_page(evaluation, _embedded(overlays), drawn)
+    write_text(out / "report.html", _render(content))
     return out / "report.html"
 
 
-def write_comparison_page(
+def write_comparison(
+    comparison: Comparison,
     out: Path,
-    title: str,
-    evaluations: Mapping[str, Evaluation],
     *,
+    title: str = "Comparison",
     overlays: Sequence[Overlay] = (),
     histories: Mapping[str, History] | None = None,
 ) -> Path:
-    """Writes one page, ``out``, that shows evaluations of the same films side by side.
+    """Writes a comparison into the folder ``out``; returns the path of its page.
+
+    ``comparison.json`` holds everything, ``comparison.csv`` one row a model, protocol and metric,
+    ``comparison.md`` a table for a paper; ``sdr_curves``, ``taxonomy`` and, with ``histories``,
+    ``history`` are there as SVG and PNG; ``comparison.html`` needs no other file.
 
     Args:
-        out: the HTML file.
+        comparison: what was judged.
+        out: the folder.
         title: of the page.
-        evaluations: at least one, by the name it is shown under.
-        overlays: pictures to show.
-        histories: of the trainings, by name.
+        overlays: pictures to show, of the films with the largest error.
+        histories: of the trainings, by the name of the model.
     """
-    sections = [
-        *_pictures(overlays),
-        *_shared_sections(evaluations),
-        *_histories(histories or {}),
-        page.provenance(evaluations),
-    ]
-    text = _render(page.Page(title, page.subtitle(evaluations), tuple(sections)))
-    write_text(out, text)
-    return out
+    comparison.write(out / "comparison.json")
+    write_text(out / "comparison.csv", to_csv(list(comparison_rows(comparison))))
+    write_text(out / "comparison.md", paper_table(comparison))
+    named = comparison.evaluations
+    drawings: dict[str, Callable[..., bytes]] = {
+        "sdr_curves": partial(figures.sdr_curves, named, ("all", "ordinal")),
+        "taxonomy": partial(figures.taxonomy_bars, named),
+    }
+    if histories:
+        drawings["history"] = partial(figures.history_curves, histories, among=list(named))
+    drawn = _write_figures(out, drawings)
+    content = _comparison_page(comparison, title, _embedded(overlays), drawn)
+    write_text(out / "comparison.html", _render(content))
+    return out / "comparison.html"
 
 
-def history_figure(history: History) -> str:
-    """Losses, validation error and learning rate over the epochs, as an SVG file's text."""
-    return figures.history_curves(history).decode("utf-8")
+def history_figure(histories: Mapping[str, History]) -> str:
+    """The trainings of one or several runs over the epochs, as an SVG file's text.
+
+    One run shows all its losses, validation errors and learning rates; of several, each is a line
+    in every panel.
+    """
+    return figures.history_curves(histories).decode("utf-8")
 
 
 def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -131,53 +153,83 @@ def _film_row(film: dict[str, Any]) -> dict[str, Any]:
     return plain | angles
 
 
-def _evaluation_page(evaluation: Evaluation, overlays: Sequence[Overlay]) -> page.Page:
+def _write_figures(out: Path, drawings: _Drawings) -> dict[str, page.Figure]:
+    """Writes every drawing as SVG and PNG; gives them back as elements of a page."""
+    drawn = {}
+    for name, draw in drawings.items():
+        svg = draw()
+        write_bytes(out / f"{name}.svg", svg)
+        write_bytes(out / f"{name}.png", draw(format="png"))
+        drawn[name] = page.Figure(figures.inline_svg(svg, _DESCRIPTIONS[name]))
+    return drawn
+
+
+_DESCRIPTIONS: Mapping[str, str] = {
+    "sdr_curve": "success detection rate",
+    "sdr_curves": "success detection rate",
+    "taxonomy": "kinds of error",
+    "history": "training",
+}
+
+
+def _evaluation_page(
+    evaluation: Evaluation,
+    pictures: tuple[page.Picture, ...],
+    drawn: Mapping[str, page.Figure],
+) -> page.Page:
     named = {"predictions": evaluation}
     sections = [
-        *_shared_sections(named),
+        page.Section("Vertebrae", table=page.detection_table(named)),
+        page.curve_section(drawn["sdr_curve"]),
+        page.taxonomy_section(drawn["taxonomy"]),
+        page.protocol_section(evaluation),
+        *page.cobb_sections(named),
         page.Section("Levels and corners", table=page.part_table(evaluation)),
         page.Section(
             "Films to look at first",
             "Largest error in px at 512 when a missed corner costs 48 px.",
             table=page.worst_table(evaluation),
         ),
-        *_pictures(overlays),
-        page.provenance(named),
+        *page.picture_sections(pictures),
+        page.provenance(evaluation),
     ]
-    return page.Page("Evaluation", page.subtitle(named), tuple(sections), page.tiles(evaluation))
-
-
-def _shared_sections(evaluations: Mapping[str, Evaluation]) -> Iterator[page.Section]:
-    curve = figures.inline_svg(figures.sdr_curves(evaluations), "success detection rate")
-    bars = figures.inline_svg(figures.taxonomy_bars(evaluations), "kinds of error")
-    yield page.Section("Vertebrae", table=page.detection_table(evaluations))
-    yield page.Section(
-        "Success detection rate",
-        "The share of corners within each distance of the annotation, by protocol.",
-        figures=(page.Figure(curve),),
+    return page.Page(
+        "Evaluation", page.subtitle(evaluation), tuple(sections), page.tiles(evaluation)
     )
-    yield page.taxonomy_section(page.Figure(bars))
-    yield page.protocol_section(evaluations)
-    if (angles := page.cobb_table(evaluations)) is not None:
-        yield page.Section("Cobb angles", "From predicted and annotated corners.", table=angles)
 
 
-def _pictures(overlays: Sequence[Overlay]) -> list[page.Section]:
-    if not overlays:
-        return []
-    pictures = tuple(page.Picture(_embedded(picture), caption) for caption, picture in overlays)
-    return [page.Section("Films", "Predicted in amber, annotated in blue.", pictures=pictures)]
-
-
-def _histories(histories: Mapping[str, History]) -> list[page.Section]:
-    drawn = [
-        page.Figure(figures.inline_svg(figures.history_curves(rows), f"training of {name}"), name)
-        for name, rows in histories.items()
+def _comparison_page(
+    comparison: Comparison,
+    title: str,
+    pictures: tuple[page.Picture, ...],
+    drawn: Mapping[str, page.Figure],
+) -> page.Page:
+    sections = [
+        comparison_page.compared(comparison),
+        comparison_page.results(comparison, "all"),
+        *comparison_page.costs(comparison),
+        comparison_page.results(comparison, "ordinal"),
+        comparison_page.results(comparison, "matched"),
+        *comparison_page.differences(comparison),
+        page.curve_section(drawn["sdr_curves"]),
+        page.taxonomy_section(drawn["taxonomy"]),
+        *comparison_page.parts(comparison),
+        *comparison_page.vertebrae(comparison),
+        *comparison_page.training(drawn.get("history")),
+        *comparison_page.worst(comparison),
+        *page.picture_sections(pictures),
+        *comparison_page.provenance(comparison),
     ]
-    return [page.Section("Training", figures=tuple(drawn))] if drawn else []
+    first, models = next(iter(comparison.evaluations.values())), len(comparison.evaluations)
+    across = models * max(1, _ACROSS // models)  # a row is one film, or several whole ones
+    return page.Page(title, page.subtitle(first), tuple(sections), across=across)
 
 
-def _embedded(picture: Path | bytes) -> str:
+def _embedded(overlays: Sequence[Overlay]) -> tuple[page.Picture, ...]:
+    return tuple(page.Picture(_data_uri(picture), caption) for caption, picture in overlays)
+
+
+def _data_uri(picture: Path | bytes) -> str:
     """A data URI of the picture, reduced to what a page shows."""
     from PIL import Image
 
