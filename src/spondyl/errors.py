@@ -6,6 +6,7 @@
     ├── RecipeError        a recipe has an unknown or impossible setting
     ├── CheckpointError    weights are missing, damaged or of another network
     ├── TrainingError      a training run cannot start or go on
+    ├── DownloadError      a public set cannot be fetched, or is not what was expected
     └── UsageError         arguments that do not fit each other, an empty folder
 
 A message is one line: file or name first, what is wrong, what was got; what would be right.
@@ -34,6 +35,10 @@ class CheckpointError(SpondylError):
 
 class TrainingError(SpondylError):
     """A training run cannot start or go on."""
+
+
+class DownloadError(SpondylError):
+    """A public set cannot be fetched, or is not what was expected."""
 
 
 class UsageError(SpondylError):

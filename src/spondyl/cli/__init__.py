@@ -17,6 +17,7 @@ import typer
 from typer.exceptions import TyperException
 
 from spondyl.cli.comparing import compare
+from spondyl.cli.converting import convert, data
 from spondyl.cli.films import draw, predict
 from spondyl.cli.judging import evaluate, history
 from spondyl.cli.training import demo, phantom, train
@@ -26,6 +27,7 @@ from spondyl.version import __version__
 _EXTRAS: Final = {
     "train": ("torch", "torchvision", "timm", "lightning", "tensorboard", "safetensors"),
     "eval": ("scipy", "matplotlib", "jinja2"),
+    "data": ("pooch", "requests"),
 }
 
 app = typer.Typer(
@@ -35,7 +37,7 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for _command in (demo, phantom, train, predict, evaluate, compare, draw, history):
+for _command in (demo, phantom, train, predict, evaluate, compare, draw, history, convert, data):
     app.command()(_command)
 
 
