@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -203,33 +204,123 @@ def test_a_recipe_that_comes_along_is_found_by_its_name() -> None:
         shipped_recipe("plan/vit")
 
 
-def test_the_plan_is_kept_to_the_letter() -> None:
-    """Section 4.1 of the plan, figure by figure; 40 keypoints are 10 slots of 4 corners."""
-    recipe = read_recipe(RECIPES / "plan" / "hrnet_w32.yaml")
+PLAN = yaml.safe_load("""
+model:
+  name: hrnet_w32
+  pretrained: true
+  num_keypoints: 40
+  output_size: 512
+  freeze_backbone: false
+  freeze_stages: 0
+training:
+  epochs: 100
+  batch_size: 4
+  optimizer: adamw
+  learning_rate: 0.0001
+  weight_decay: 0.01
+  scheduler: cosine
+  warmup_epochs: 5
+  min_lr: 0.000001
+  loss: mse
+  augmentation:
+    horizontal_flip: false
+    rotation_range: 10
+    scale_range: [0.9, 1.1]
+    brightness: 0.1
+    contrast: 0.1
+data:
+  train_split: 0.85
+  val_split: 0.15
+  image_size: 512
+  heatmap_size: 512
+  sigma: 6.0
+evaluation:
+  save_best: both
+  sdr_thresholds: [4, 8, 12, 16, 20, 24]
+""")
+"""Section 4.1 of the plan."""
+
+RESULTS = (6, 12, 18, 24)
+"""The thresholds of the plan's results, section 10."""
+
+
+def in_the_plans_words(recipe: Recipe) -> dict[str, dict[str, object]]:
+    """A recipe's settings where the plan's YAML has them; a keypoint is a corner of a slot."""
     codec, training, data = recipe.codec, recipe.training, recipe.data
     assert isinstance(codec, SlotsCodecRecipe)
-    assert (recipe.model.name, recipe.model.pretrained) == ("hrnet_w32", True)
-    assert (recipe.model.freeze_backbone, recipe.model.freeze_stages) == (False, 0)
-    assert (codec.slots * 4, codec.anchor, codec.sigma, codec.heatmap_size) == (40, "top", 6, 512)
-    assert codec.foreground_weight == 0  # mse
-    assert (training.epochs, training.batch_size, training.optimizer) == (100, 4, "adamw")
-    assert (training.learning_rate, training.weight_decay, training.min_lr) == (1e-4, 0.01, 1e-6)
-    assert (training.scheduler, training.warmup_epochs) == ("cosine", 5)
-    assert (training.frozen_epochs, training.accumulate, training.ema_decay) == (0, 1, 0)
-    augmentation = training.augmentation.model_dump()
-    assert augmentation == {
-        "horizontal_flip": 0,
-        "rotation_range": 10,
-        "scale_range": (0.9, 1.1),
-        "shift_range": 0,
-        "brightness": 0.1,
-        "contrast": 0.1,
-        "gamma": 0,
-        "noise": 0,
+    thresholds = recipe.evaluation.sdr_thresholds
+    assert thresholds == tuple(sorted({*PLAN["evaluation"]["sdr_thresholds"], *RESULTS}))
+    augmentation = training.augmentation
+    said = {
+        "model": recipe.model.model_dump()
+        | {"num_keypoints": codec.slots * 4, "output_size": codec.heatmap_size},
+        "training": training.model_dump()
+        | {
+            "loss": "mse" if codec.foreground_weight == 0 else "weighted",
+            "augmentation": {
+                "horizontal_flip": augmentation.horizontal_flip > 0,
+                "rotation_range": augmentation.rotation_range,
+                "scale_range": list(augmentation.scale_range),
+                "brightness": augmentation.brightness,
+                "contrast": augmentation.contrast,
+            },
+        },
+        "data": data.model_dump()
+        | {
+            "train_split": 1 - data.val_split - data.test_split,
+            "heatmap_size": codec.heatmap_size,
+            "sigma": codec.sigma,
+        },
+        "evaluation": recipe.evaluation.model_dump()
+        | {"sdr_thresholds": [t for t in thresholds if t in PLAN["evaluation"]["sdr_thresholds"]]},
     }
-    assert (data.image_size, data.val_split) == (512, 0.15)
-    assert recipe.evaluation.save_best == "both"
-    assert recipe.evaluation.sdr_thresholds == (4, 8, 12, 16, 20, 24)
+    return {name: {key: said[name][key] for key in section} for name, section in PLAN.items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "differences"),
+    [
+        ("hrnet_w32", {}),
+        ("hrnet_w32_two_phase", {"training": {"warmup_epochs": 0}}),
+        ("resnet50", {"model": {"name": "resnet50"}}),
+        (
+            "unet",
+            {
+                "model": {"name": "unet", "pretrained": False},
+                "training": {"learning_rate": 1e-3},
+            },
+        ),
+    ],
+)
+def test_every_setting_of_the_plan_is_kept_to_the_letter(
+    name: str, differences: dict[str, dict[str, object]]
+) -> None:
+    recipe = read_recipe(RECIPES / "plan" / f"{name}.yaml")
+    expected = {
+        section: {**values, **differences.get(section, {})} for section, values in PLAN.items()
+    }
+    assert in_the_plans_words(recipe) == expected
+
+
+@pytest.mark.parametrize("name", ["hrnet_w32", "hrnet_w32_two_phase", "resnet50", "unet"])
+def test_what_the_plan_does_not_do_is_not_done(name: str) -> None:
+    recipe = read_recipe(RECIPES / "plan" / f"{name}.yaml")
+    codec, training, augmentation = recipe.codec, recipe.training, recipe.training.augmentation
+    assert isinstance(codec, SlotsCodecRecipe)
+    assert codec.anchor == "top"
+    assert (augmentation.shift_range, augmentation.gamma, augmentation.noise) == (0, 0, 0)
+    assert (training.accumulate, training.ema_decay, training.clip_norm) == (1, 0, 0)
+    assert (training.early_stopping_epochs, training.precision) == (0, "32-true")
+    assert (recipe.model.dropout, recipe.model.weights) == (0, None)
+    assert training.frozen_epochs == (20 if name.endswith("two_phase") else 0)
+
+
+def test_the_two_phases_are_those_of_the_plans_table() -> None:
+    """Section 4.2: epochs 1-20 at 1e-4, backbone frozen; 21-100 at 1e-4 to 1e-6, unfrozen."""
+    training = read_recipe(RECIPES / "plan" / "hrnet_w32_two_phase.yaml").training
+    assert (training.frozen_epochs, training.epochs) == (20, 100)
+    assert (training.learning_rate, training.head_learning_rate) == (1e-4, None)
+    assert (training.warmup_epochs, training.scheduler, training.min_lr) == (0, "cosine", 1e-6)
 
 
 def test_the_plans_recipes_differ_only_where_the_plan_says() -> None:
@@ -237,7 +328,7 @@ def test_the_plans_recipes_differ_only_where_the_plan_says() -> None:
     two_phase = read_recipe(RECIPES / "plan" / "hrnet_w32_two_phase.yaml")
     resnet = read_recipe(RECIPES / "plan" / "resnet50.yaml")
     unet = read_recipe(RECIPES / "plan" / "unet.yaml")
-    assert two_phase == override(base, ["training.frozen_epochs=20"])
+    assert two_phase == override(base, ["training.frozen_epochs=20", "training.warmup_epochs=0"])
     assert resnet == override(base, ["model.name=resnet50"])
     changes = ["model.name=unet", "model.pretrained=false", "training.learning_rate=0.001"]
     assert unet == override(base, changes)

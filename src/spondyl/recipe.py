@@ -17,7 +17,14 @@ from spondyl.atomic import write_text
 from spondyl.errors import RecipeError
 
 NetworkName = Literal[
-    "unet", "resnet50", "hrnet_w18_small", "hrnet_w18", "hrnet_w32", "hrnet_w48", "unet_small"
+    "unet",
+    "resnet50",
+    "hrnet_w18_small",
+    "hrnet_w18",
+    "hrnet_w32",
+    "hrnet_w48",
+    "vitpose_s",
+    "unet_small",
 ]
 Positive = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]

@@ -9,7 +9,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from spondyl.learning.keeping import EpochLines, History, KeepWeights
+from spondyl.learning.keeping import EpochLines, History, KeepWeights, best_weights
 from spondyl.recipe import parse_recipe
 
 
@@ -62,6 +62,13 @@ def test_only_what_the_recipe_asks_for_is_kept(
     keep = KeepWeights(tmp_path, {})
     keep.on_train_epoch_end(trainer(0, val_loss=1.0, val_penalised_mre=2.0), module(asked))
     assert {name for name, _ in saved} == kept
+
+
+def test_the_weights_to_predict_with_are_the_best_mre_before_the_best_loss(tmp_path: Path) -> None:
+    assert best_weights(tmp_path).name == "best_mre.safetensors"  # which is then named as missing
+    for name in ("best_loss", "best_mre"):
+        (tmp_path / f"{name}.safetensors").touch()
+        assert best_weights(tmp_path).stem == name
 
 
 def test_every_nth_epoch_is_kept(tmp_path: Path, saved: list[tuple[str, int]]) -> None:

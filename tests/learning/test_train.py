@@ -1,8 +1,6 @@
-"""A run learns, leaves a full record, and survives being killed."""
+"""A run learns, and leaves a full record."""
 
 import json
-import os
-import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,81 +8,18 @@ import numpy as np
 import pytest
 import torch
 from filelock import FileLock
-from PIL import Image, ImageDraw
+from small_runs import NAMES, assert_same_run, history, small
 
 from spondyl.data.sample import Sample
 from spondyl.data.splitting import read_split, split_by_group
 from spondyl.errors import FilmError, TrainingError, UsageError
 from spondyl.learning import train
 from spondyl.learning.checkpoint import load_model
+from spondyl.learning.cost import cost_of, multiply_adds
 from spondyl.learning.detector import load_predictor, predict_samples
+from spondyl.learning.module import _learning_rate_factor
 from spondyl.learning.train import fit
-from spondyl.recipe import Recipe, parse_recipe, read_recipe
-from spondyl.spine.landmarks import Landmarks
-
-NAMES = ("L3", "L4", "L5", "S1")
-
-
-@pytest.fixture(scope="module")
-def samples(tmp_path_factory: pytest.TempPathFactory) -> list[Sample]:
-    """Bright boxes in a column on a dark film: a spine that is quick to learn."""
-    folder = tmp_path_factory.mktemp("films")
-    rng = np.random.default_rng(0)
-    made = []
-    for index in range(16):
-        image = Image.new("L", (96, 128), 40)
-        draw = ImageDraw.Draw(image)
-        x, y = rng.uniform(30, 40), rng.uniform(12, 20)
-        quads = []
-        for k in range(4):
-            left, top = x + 2 * k, y + 26 * k
-            quad = [(left, top), (left + 28, top), (left, top + 18), (left + 28, top + 18)]
-            draw.rectangle((*quad[0], *quad[3]), fill=200)
-            quads.append(quad)
-        path = folder / f"film-{index:02d}.png"
-        image.save(path)
-        landmarks = Landmarks(np.array(quads), levels=NAMES, facing="left")
-        made.append(Sample(path.stem, path, 128, 96, landmarks, path.stem, "boxes", True, True))
-    return made
-
-
-def small(dropout: float = 0.1, **training: object) -> Recipe:
-    settings = {
-        "epochs": 3,
-        "batch_size": 4,
-        "learning_rate": 5e-3,
-        "warmup_epochs": 0,
-        "augmentation": {"rotation_range": 3, "shift_range": 0.02},
-        **training,
-    }
-    return parse_recipe(
-        {
-            "model": {"name": "unet_small", "pretrained": False, "dropout": dropout},
-            "data": {"image_size": 64, "val_split": 0.25},
-            "training": settings,
-        },
-        name="test",
-    )
-
-
-def comparable(folder: Path) -> tuple[dict[str, torch.Tensor], list[dict[str, float]]]:
-    weights = dict(load_model(folder / "best_mre.safetensors").network.state_dict())
-    rows = json.loads((folder / "history.json").read_text())
-    return weights, [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
-
-
-def assert_same_run(one: Path, other: Path) -> None:
-    (weights, rows), (other_weights, other_rows) = comparable(one), comparable(other)
-    assert rows == other_rows
-    assert weights.keys() == other_weights.keys()
-    assert all(torch.equal(weights[name], other_weights[name]) for name in weights)
-
-
-@pytest.fixture(scope="module")
-def whole_run(samples: list[Sample], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("runs") / "whole"
-    fit(samples, small(ema_decay=0.9, checkpoint_every=2), folder, device="cpu")
-    return folder
+from spondyl.recipe import override, parse_recipe, read_recipe, shipped_recipe
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +62,20 @@ def test_a_run_leaves_a_full_record(whole_run: Path, samples: list[Sample]) -> N
     assert sorted((*split.train, *split.val)) == sorted(sample.key for sample in samples)
 
 
+def test_a_run_records_what_it_took(whole_run: Path) -> None:
+    manifest = json.loads((whole_run / "run.json").read_text())
+    network = load_model(whole_run / "best_mre.safetensors").network
+    assert manifest["input_size"] == 64
+    assert manifest["gmacs"] == multiply_adds(network, 64) / 1e9
+    assert manifest["peak_memory_bytes"] > 50e6
+    assert manifest["peak_device_memory_bytes"] is None
+    cost = cost_of(whole_run)
+    assert (cost.parameters, cost.gmacs) == (manifest["parameters"], manifest["gmacs"])
+    assert cost.training_seconds == manifest["seconds"] > 0
+    best = min(history(whole_run), key=lambda row: row["val_penalised_mre"])
+    assert cost.best_epoch == best["epoch"]
+
+
 def test_the_best_weights_are_those_of_the_best_epoch(whole_run: Path) -> None:
     rows = json.loads((whole_run / "history.json").read_text())
     for name, metric in (("best_loss", "val_loss"), ("best_mre", "val_penalised_mre")):
@@ -146,34 +95,7 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_does_not(
     split = read_split(whole_run / "split.json")
     other = recipe.model_copy(update={"seed": 1})
     fit(samples, other, tmp_path / "other", split=split, device="cpu")
-    assert comparable(tmp_path / "other")[1] != comparable(whole_run)[1]
-
-
-class Killed(BaseException):
-    """Stands for a kill: nothing catches it."""
-
-
-@pytest.mark.parametrize("step", [1, 4, 7])
-def test_a_killed_and_resumed_run_equals_an_uninterrupted_one(
-    samples: list[Sample], whole_run: Path, tmp_path: Path, monkeypatch, step: int
-) -> None:
-    recipe = small(ema_decay=0.9, checkpoint_every=2)
-    original = train.LandmarkModule.training_step
-    steps = 0
-
-    def training_step(self, batch, batch_idx):
-        nonlocal steps
-        steps += 1
-        if steps > step:
-            raise Killed
-        return original(self, batch, batch_idx)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(train.LandmarkModule, "training_step", training_step)
-        with pytest.raises(Killed):
-            fit(samples, recipe, tmp_path / "run", device="cpu")
-    fit(samples, recipe, tmp_path / "run", device="cpu", resume=True)
-    assert_same_run(whole_run, tmp_path / "run")
+    assert history(tmp_path / "other") != history(whole_run)
 
 
 def test_a_folder_with_a_run_is_not_overwritten(samples: list[Sample], whole_run: Path) -> None:
@@ -217,6 +139,55 @@ def test_two_phases_train_the_head_first(samples: list[Sample], tmp_path: Path) 
     assert rows[0]["learning_rate"] == pytest.approx(1e-2)
 
 
+def test_the_plans_two_phases_move_as_its_table_says(
+    samples: list[Sample], tmp_path: Path, monkeypatch
+) -> None:
+    """Its own recipe, small: 2 of 6 epochs are the first phase. SDR is kept at every threshold."""
+    recipe = override(
+        read_recipe(shipped_recipe("plan/hrnet_w32_two_phase")),
+        [
+            "model.name=unet_small", "model.pretrained=false", "data.image_size=64",
+            "codec.heatmap_size=64", "codec.slots=4", "training.epochs=6",
+            "training.frozen_epochs=2", "data.val_split=0.25",
+        ],
+    )  # fmt: skip
+    seen: list[tuple[int, bool, float, float]] = []
+
+    def look(self, optimizer):
+        groups = self.network.parameter_groups()
+        has = [all(p.grad is not None for p in groups[name]) for name in ("backbone", "head")]
+        none = all(p.grad is None for p in groups["backbone"])
+        assert has[1]
+        assert none != has[0]
+        rates = (group["lr"] for group in optimizer.param_groups)
+        seen.append((self.current_epoch + 1, has[0], *rates))
+
+    monkeypatch.setattr(train.LandmarkModule, "on_before_optimizer_step", look)
+    run = fit(samples, recipe, tmp_path / "run", device="cpu")
+    first, second = seen[:6], seen[6:]  # 3 steps an epoch
+    assert [(learns, rate, head) for _, learns, rate, head in first] == [(False, 0, 1e-4)] * 6
+    assert all(learns and rate == head for _, learns, rate, head in second)
+    falling = [rate for _, _, rate, _ in second]
+    assert falling[0] == 1e-4
+    assert falling == sorted(falling, reverse=True)
+    thresholds = {f"val_sdr@{limit}" for limit in (4, 6, 8, 12, 16, 18, 20, 24)}
+    assert all(thresholds == {n for n in row if n.startswith("val_sdr")} for row in run.history)
+    assert all(0 <= row[name] <= 100 for row in run.history for name in thresholds)
+
+
+def test_the_plans_two_phases_have_its_rates_in_every_epoch() -> None:
+    """The recipe itself: 1e-4 on the head in epochs 1 to 20, then 1e-4 to 1e-6 on everything."""
+    training = read_recipe(shipped_recipe("plan/hrnet_w32_two_phase")).training
+    backbone, head = (_learning_rate_factor(training, 50, head=head) for head in (False, True))
+    rates = [(1e-4 * backbone(step), 1e-4 * head(step)) for step in range(100 * 50)]
+    assert set(rates[: 20 * 50]) == {(0.0, 1e-4)}
+    assert all(one == other for one, other in rates[20 * 50 :])
+    falling = [rate for rate, _ in rates[20 * 50 :]]
+    assert falling[0] == 1e-4
+    assert falling == sorted(falling, reverse=True)
+    assert falling[-1] == pytest.approx(1e-6, rel=1e-3)
+
+
 def test_early_stopping_ends_a_run_that_no_longer_improves(
     samples: list[Sample], tmp_path: Path
 ) -> None:
@@ -248,28 +219,6 @@ def test_training_on_a_film_that_cannot_be_read_stops_before_the_first_epoch(
     assert not (tmp_path / "run" / "history.json").exists()
 
 
-def test_a_resumed_run_keeps_its_split_though_films_have_come(
-    samples: list[Sample], tmp_path: Path, monkeypatch
-) -> None:
-    """A new draw would judge it on films that it has trained on."""
-    recipe = small()
-    _stop_before_epoch(2, samples, recipe, tmp_path / "run", monkeypatch)
-    begun = (tmp_path / "run" / "split.json").read_text()
-    late = replace(samples[0], key="late", group="late")
-    fit([*samples, late], recipe, tmp_path / "run", device="cpu", resume=True)
-    assert (tmp_path / "run" / "split.json").read_text() == begun
-
-
-def test_a_resumed_run_refuses_films_that_have_changed(
-    samples: list[Sample], tmp_path: Path, monkeypatch
-) -> None:
-    recipe = small()
-    _stop_before_epoch(2, samples, recipe, tmp_path / "run", monkeypatch)
-    moved = [replace(s, landmarks=s.landmarks.moved(s.landmarks.points + 1)) for s in samples]
-    with pytest.raises(TrainingError, match="have changed"):
-        fit(moved, recipe, tmp_path / "run", device="cpu", resume=True)
-
-
 def test_two_trainings_cannot_share_a_folder(samples: list[Sample], tmp_path: Path) -> None:
     with (
         FileLock(tmp_path / ".lock"),
@@ -277,30 +226,6 @@ def test_two_trainings_cannot_share_a_folder(samples: list[Sample], tmp_path: Pa
     ):
         fit(samples, small(), tmp_path, device="cpu")
     assert not (tmp_path / "run.json").exists()
-
-
-@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_says_so_and_can_go_on(
-    samples: list[Sample], whole_run: Path, tmp_path: Path, monkeypatch, sign: signal.Signals
-) -> None:
-    """The engine swallows both signals; a script must not take the run for a finished one."""
-    recipe = small(ema_decay=0.9, checkpoint_every=2)
-    original = train.LandmarkModule.training_step
-
-    def training_step(self, batch, batch_idx):
-        if self.current_epoch == 1:
-            os.kill(os.getpid(), sign)
-        return original(self, batch, batch_idx)
-
-    before = signal.getsignal(signal.SIGINT)
-    with monkeypatch.context() as patch:
-        patch.setattr(train.LandmarkModule, "training_step", training_step)
-        with pytest.raises(KeyboardInterrupt):
-            fit(samples, recipe, tmp_path / "run", device="cpu")
-    signal.signal(signal.SIGINT, before)
-    assert not json.loads((tmp_path / "run" / "run.json").read_text())["finished"]
-    fit(samples, recipe, tmp_path / "run", device="cpu", resume=True)
-    assert_same_run(whole_run, tmp_path / "run")
 
 
 def test_a_finished_run_stays_as_it_is(samples: list[Sample], whole_run: Path) -> None:
@@ -372,19 +297,3 @@ def test_half_precision_moves_no_corner(samples: list[Sample], tmp_path: Path, m
     assert len(seen["32-true"]) == len(seen["bf16-mixed"]) > 0
     for full, half in zip(seen["32-true"], seen["bf16-mixed"], strict=True):
         assert torch.equal(full.nan_to_num(-1.0), half.nan_to_num(-1.0))
-
-
-def _stop_before_epoch(
-    epoch: int, samples: list[Sample], recipe: Recipe, folder: Path, monkeypatch
-) -> None:
-    original = train.LandmarkModule.training_step
-
-    def training_step(self, batch, batch_idx):
-        if self.current_epoch + 1 == epoch:
-            raise Killed
-        return original(self, batch, batch_idx)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(train.LandmarkModule, "training_step", training_step)
-        with pytest.raises(Killed):
-            fit(samples, recipe, folder, device="cpu")

@@ -1,6 +1,8 @@
 """Do weights from elsewhere land where they belong, and foreign ones get refused."""
 
+import math
 import pickle
+import re
 from collections.abc import Callable
 from pathlib import Path
 from urllib.error import URLError
@@ -8,6 +10,7 @@ from urllib.error import URLError
 import huggingface_hub
 import pytest
 import torch
+from official_layouts import Shapes, pose_hrnet, pose_resnet50
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -17,6 +20,7 @@ from spondyl.learning.networks import Network, build_network
 from spondyl.recipe import ModelRecipe
 
 NAME = "hrnet_w18_small"
+STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 def build(channels: int = 5, *, seed: int = 0, file: Path | None = None) -> Network:
@@ -65,6 +69,20 @@ def in_colour(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return {key: value * shares if key == "conv1.weight" else value for key, value in state.items()}
 
 
+def random_tensors(shapes: Shapes) -> dict[str, Tensor]:
+    """Small enough for features of a usual size; variances are positive."""
+    generator = torch.Generator().manual_seed(4)
+
+    def drawn(key: str, shape: tuple[int, ...]) -> Tensor:
+        if key.endswith("num_batches_tracked"):
+            return torch.tensor(7)
+        if key.endswith("running_var"):
+            return torch.rand(shape, generator=generator) + 0.5
+        return torch.randn(shape, generator=generator) * 0.05
+
+    return {key: drawn(key, shape) for key, shape in shapes.items()}
+
+
 def save_safetensors(state: dict[str, Tensor], path: Path) -> Path:
     save_file({key: value.contiguous() for key, value in state.items()}, path)
     return path
@@ -94,31 +112,53 @@ def test_a_file_of_any_layout_gives_the_same_maps(source, layout, tmp_path):
     assert_same(build(file=file)(films()), source(films()))
 
 
-def test_the_official_pose_keys_are_those_of_our_w32():
-    """A sample of the keys in pose_hrnet_w32_256x192.pth."""
-    with torch.device("meta"):
-        keys = official(
-            build_network(ModelRecipe(name="hrnet_w32", pretrained=False), 17).state_dict()
-        )
-    sample = {
-        "conv1.weight", "bn2.running_mean", "layer1.0.downsample.1.weight", "layer1.3.conv3.weight",
-        "transition1.1.0.0.weight", "stage2.0.branches.1.3.bn2.running_var",
-        "stage2.0.fuse_layers.1.0.0.1.bias", "stage3.3.fuse_layers.2.0.1.0.weight",
-        "transition3.3.0.1.weight", "stage4.2.branches.3.3.conv2.weight",
-        "stage4.2.fuse_layers.0.3.1.bias", "final_layer.weight", "final_layer.bias",
-    }  # fmt: skip
-    assert sample <= set(keys)
-    assert not any(key.startswith("stage4.2.fuse_layers.1") for key in keys)
+@pytest.mark.parametrize(
+    ("shapes", "published"),
+    [
+        (pose_hrnet(32, 17), 28_536_113),
+        (pose_hrnet(48, 17), 63_595_745),
+        (pose_resnet50(17), 33_999_697),
+    ],
+    ids=["28.5 M", "63.6 M", "34.0 M"],
+)
+def test_the_official_layouts_have_the_published_number_of_parameters(shapes, published):
+    learnt = (shape for key, shape in shapes.items() if not key.endswith(STATISTICS))
+    assert sum(math.prod(shape) for shape in learnt) == published
 
 
-def test_the_official_resnet_lands_in_ours():
-    with torch.device("meta"):
-        state = build_network(ModelRecipe(name="resnet50", pretrained=False), 17).state_dict()
-    theirs = official(state)
-    assert {"deconv_layers.0.weight", "deconv_layers.7.running_var", "final_layer.bias"} <= {
-        *theirs
-    }
-    assert [weights._own_name(key) for key in theirs] == list(state)
+@pytest.mark.parametrize(
+    ("name", "shapes"), [("hrnet_w32", pose_hrnet(32, 17)), ("resnet50", pose_resnet50(17))]
+)
+def test_every_tensor_of_an_official_file_lands_in_ours(name, shapes, tmp_path):
+    """The stem's three colours are summed; nothing is left over on either side."""
+    theirs = random_tensors(shapes)
+    file = save_torch(theirs, tmp_path / "pose.pth")
+    own = build_network(ModelRecipe(name=name, weights=file), 17).state_dict()
+    assert len(own) == len(theirs)
+    for key, value in theirs.items():
+        expected = value.sum(1, keepdim=True) if key == "conv1.weight" else value
+        place = key.replace("final_layer", "head.final").replace("deconv_layers", "head.deconv")
+        assert own[place if place.startswith("head.") else f"backbone.{key}"].equal(expected)
+
+
+def test_the_official_layout_and_timms_give_the_same_features(tmp_path):
+    """And those of timm's own network on the same film in three channels."""
+    theirs = random_tensors(pose_hrnet(32, 17))
+    branch = {key: value for key, value in theirs.items() if not key.startswith("final_layer")}
+    classifier = networks._timm().create_model("hrnet_w32").state_dict()
+    assert branch.keys() < classifier.keys()
+    timms = save_safetensors({**classifier, **branch}, tmp_path / "model.safetensors")
+    officials = save_torch(theirs, tmp_path / "pose_hrnet_w32_256x192.pth")
+    one, other = (
+        build_network(ModelRecipe(name="hrnet_w32", weights=file), 17).eval().backbone(films())[-1]
+        for file in (officials, timms)
+    )
+    assert torch.equal(one, other)
+    whole = networks._timm().create_model(
+        "hrnet_w32", features_only=True, out_indices=(1,), feature_location=""
+    )
+    assert set(whole.load_state_dict(branch, strict=False).unexpected_keys) == set()
+    assert_same(one, whole.eval()(films().expand(1, 3, 64, 64))[0])
 
 
 def test_the_features_of_timms_classifier_are_ours_after_folding(tmp_path):
@@ -202,7 +242,11 @@ def test_a_file_without_tensors_or_no_file_is_refused(tmp_path):
         weights.read_weights(save_torch({"epoch": 3}, tmp_path / "b.pth"))
 
 
-def test_offline_says_what_to_do_and_asks_once(monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "published"),
+    [("hrnet_w32", "hrnet_w32.ms_in1k"), ("vitpose_s", "deit_small_patch16_224.fb_in1k")],
+)
+def test_offline_says_what_to_do_and_asks_once(monkeypatch, name, published):
     asked = []
 
     def unreachable(request, timeout):
@@ -212,8 +256,9 @@ def test_offline_says_what_to_do_and_asks_once(monkeypatch):
     monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_: None)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(weights, "urlopen", unreachable)
-    with pytest.raises(CheckpointError, match=r"timm/hrnet_w32\.ms_in1k: .*--weights FILE.*hf dow"):
-        build_network(ModelRecipe(name="hrnet_w32"), 1)
+    told = rf"timm/{re.escape(published)}: .*--weights FILE.*hf download"
+    with pytest.raises(CheckpointError, match=told), torch.device("meta"):
+        build_network(ModelRecipe(name=name), 1)
     assert len(asked) == 1
 
 

@@ -19,6 +19,18 @@ from spondyl.learning.module import LandmarkModule
 SELECTED_BY = "val_penalised_mre"
 """The metric that "best MRE" means: a missed corner costs, or finding one vertebra would win."""
 
+BEST = ("best_mre", "best_loss")
+"""What the kept weights are called, those to predict with first."""
+
+
+def best_weights(run: Path) -> Path:
+    """The weights of a run to predict with: the best MRE, or the best loss where it kept only that.
+
+    Where it has kept neither, the path of the first.
+    """
+    paths = [run / f"{name}.safetensors" for name in BEST]
+    return next((path for path in paths if path.exists()), paths[0])
+
 
 class History(Callback):
     """One row an epoch, in ``history.json`` and ``history.csv``; survives a resume."""

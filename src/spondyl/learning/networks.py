@@ -6,8 +6,10 @@ import importlib
 import importlib.util
 from collections import OrderedDict
 from collections.abc import Sequence
+from operator import attrgetter
 from pathlib import Path
 from types import ModuleType
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -15,12 +17,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from spondyl.learning.unet import UNet
+from spondyl.learning.vit import PlainViT
 from spondyl.learning.weights import fetch_weights, read_weights, start_from
 from spondyl.recipe import ModelRecipe, NetworkName
 
 Stages = tuple[tuple[str, ...], ...]
 GREY_MEAN, GREY_DEVIATION = 0.449, 0.226  # of ImageNet, mean over red, green and blue
-_RESNET_STAGES = (("conv1", "bn1"), ("layer1",), ("layer2",), ("layer3",), ("layer4",))
+RESNET_STAGES = (("conv1", "bn1"), ("layer1",), ("layer2",), ("layer3",), ("layer4",))
 _HRNET_STAGES = (
     ("conv1", "bn1", "conv2", "bn2"),
     ("layer1",),
@@ -30,12 +33,28 @@ _HRNET_STAGES = (
 )
 
 
+class Parts(NamedTuple):
+    """What a network is made of, short of its last convolution.
+
+    ``backbone`` gives a list of feature maps, of which the last has ``width`` channels. ``stages``
+    names its modules and parameters from the input on. Every one of the ``deconvolutions`` doubles
+    the features' size, to a quarter of the input in the end. ``published`` is timm's name for the
+    ImageNet weights that fit the backbone, None where there are none.
+    """
+
+    backbone: nn.Module
+    width: int
+    stages: Stages
+    deconvolutions: int = 0
+    published: str | None = None
+
+
 class Network(nn.Module):
     """A backbone that turns a film into features, and a head that turns those into maps.
 
-    ``backbone`` gives a list of feature maps, of which the last goes to ``head``. ``stages`` names
-    the backbone's modules from the input on. Maps are at a quarter of the input size, and are
-    interpolated to ``heatmap_size`` px a side where that is given and differs.
+    ``backbone`` and ``stages`` are as in ``Parts``; the backbone's last features go to ``head``.
+    Maps are at a quarter of the input size, and are interpolated to ``heatmap_size`` px a side
+    where that is given and differs.
     """
 
     def __init__(
@@ -84,8 +103,9 @@ class Network(nn.Module):
     def train(self, mode: bool = True) -> Network:
         """As in torch, but what is frozen stays in evaluation mode."""
         super().train(mode)
-        for module in self._frozen_modules():
-            module.eval()
+        for part in self._frozen_parts():
+            if isinstance(part, nn.Module):
+                part.eval()
         return self
 
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
@@ -95,16 +115,16 @@ class Network(nn.Module):
             "head": list(self.head.parameters()),
         }
 
-    def _frozen_modules(self) -> list[nn.Module]:
+    def _frozen_parts(self) -> list[nn.Module | nn.Parameter]:
         if self._backbone_is_frozen:
             return [self.backbone]
         names = [name for stage in self._stages[: self._frozen_stages] for name in stage]
-        return [self.backbone.get_submodule(name) for name in names]
+        return [attrgetter(name)(self.backbone) for name in names]
 
     def _refresh(self) -> None:
         self.backbone.requires_grad_(True)
-        for module in self._frozen_modules():
-            module.requires_grad_(False)
+        for part in self._frozen_parts():
+            part.requires_grad_(False)
         self.train(self.training)
 
 
@@ -118,17 +138,19 @@ def build_network(
     """The network of a recipe with its first weights, giving ``channels`` maps.
 
     ``head_bias`` is what each map starts from. ``model.weights`` goes before ``model.pretrained``;
-    the U-Nets have no published weights and start from random ones.
+    a network without published weights starts from random ones.
 
     Raises:
         CheckpointError: the weights cannot be had, or are of another network.
     """
-    network = _assemble(model, channels, heatmap_size)
-    _initialise(network.head, head_bias)
+    parts = _parts(model.name)
+    head = _head(parts, channels, model.dropout)
+    _initialise(head, head_bias)
+    network = Network(parts.backbone, head, stages=parts.stages, heatmap_size=heatmap_size)
     if model.weights is not None:
         start_from(network, read_weights(model.weights), str(model.weights))
-    elif model.pretrained and not model.name.startswith("unet"):
-        file = fetch_weights(_timm().get_pretrained_cfg(model.name).hf_hub_id)
+    elif model.pretrained and parts.published:
+        file = fetch_weights(_timm().get_pretrained_cfg(parts.published).hf_hub_id)
         start_from(network, read_weights(file), str(file))
     network.freeze_stages(model.freeze_stages)
     network.freeze_backbone(model.freeze_backbone)
@@ -162,46 +184,65 @@ class HRNetHeatmap(nn.Module):
         return self.network(image)
 
 
-def _assemble(model: ModelRecipe, channels: int, heatmap_size: int | None) -> Network:
-    backbone, width, stages = _backbone(model.name)
-    deconvolutions = 3 if model.name == "resnet50" else 0
-    head = _head(width, channels, dropout=model.dropout, deconvolutions=deconvolutions)
-    return Network(backbone, head, stages=stages, heatmap_size=heatmap_size)
-
-
-def _backbone(name: NetworkName) -> tuple[nn.Module, int, Stages]:
-    """The backbone, how many channels its features have, and its stages."""
+def _parts(name: NetworkName) -> Parts:
+    """What each network is made of: a new one is a function that says so, and its case here."""
     match name:
         case "unet":
-            unet = UNet((48, 96, 192, 320, 376), steps=2)
-            return unet, unet.width, unet.stages
+            return _unet(UNet((48, 96, 192, 320, 376), steps=2))
         case "unet_small":
-            unet = UNet((32, 48, 96, 128), steps=3, stem=16)
-            return unet, unet.width, unet.stages
+            return _unet(UNet((32, 48, 96, 128), steps=3, stem=16))
         case "resnet50":
-            return *_timm_features(name, out_indices=(4,)), _RESNET_STAGES
-        case _:
-            return *_hrnet(name), _HRNET_STAGES
+            return _resnet(name)
+        case "hrnet_w18_small" | "hrnet_w18" | "hrnet_w32" | "hrnet_w48":
+            return _hrnet(name)
+        case "vitpose_s":
+            return _vitpose("deit_small_patch16_224")
 
 
-def _hrnet(name: str) -> tuple[nn.Module, int]:
+def _unet(unet: UNet) -> Parts:
+    return Parts(unet, unet.width, unet.stages)
+
+
+def _resnet(name: str) -> Parts:
+    """The simple baseline: three deconvolutions on the last features (Xiao et al. 2018)."""
+    backbone, width = timm_features(name, out_indices=(4,))
+    return Parts(backbone, width, RESNET_STAGES, deconvolutions=3, published=name)
+
+
+def _hrnet(name: str) -> Parts:
     """HRNet as far as its finest branch: what only the coarser outputs need is taken out."""
-    backbone, width = _timm_features(name, out_indices=(1,), feature_location="")
+    backbone, width = timm_features(name, out_indices=(1,), feature_location="")
     last = list(backbone.get_submodule("stage4").children())[-1]
     last.fuse_layers = nn.ModuleList([last.get_submodule("fuse_layers.0")])
-    return backbone, width
+    return Parts(backbone, width, _HRNET_STAGES, published=name)
 
 
-def _timm_features(name: str, **settings: object) -> tuple[nn.Module, int]:
+def _vitpose(name: str) -> Parts:
+    """A plain transformer and two deconvolutions: ViTPose's classic decoder (Xu et al. 2022).
+
+    DeiT's weights, and not those of timm's own ViTs, were trained with the normalisation that
+    every network here has.
+    """
+    vit = _timm().create_model(name, in_chans=1, num_classes=0, dynamic_img_size=True)
+    backbone = PlainViT(vit)
+    return Parts(backbone, backbone.width, backbone.stages, deconvolutions=2, published=name)
+
+
+def timm_features(name: str, **settings: object) -> tuple[nn.Module, int]:
+    """A network of timm's with a stem for grey, giving features, and how many channels they have.
+
+    ``settings`` are those of ``timm.create_model``; no weights are downloaded.
+    """
     model = _timm().create_model(name, features_only=True, in_chans=1, **settings)
     return model, model.feature_info.channels()[-1]
 
 
-def _head(width: int, channels: int, *, dropout: float, deconvolutions: int) -> nn.Sequential:
-    """Upsampling where asked for, dropout of whole channels, and a 1 x 1 convolution."""
+def _head(parts: Parts, channels: int, dropout: float) -> nn.Sequential:
+    """Upsampling where it is needed, dropout of whole channels, and a 1 x 1 convolution."""
     layers: OrderedDict[str, nn.Module] = OrderedDict()
-    if deconvolutions:
-        layers["deconv"] = _deconvolutions(width, deconvolutions)
+    width = parts.width
+    if parts.deconvolutions:
+        layers["deconv"] = _deconvolutions(width, parts.deconvolutions)
         width = 256
     if dropout:
         layers["dropout"] = nn.Dropout2d(dropout)

@@ -26,21 +26,28 @@ from rich.console import Console
 
 from spondyl.atomic import write_json
 from spondyl.data.sample import Sample
-from spondyl.data.splitting import PARTS, Split, read_split, split_by_group, write_split
+from spondyl.data.splitting import Split, write_split
 from spondyl.errors import TrainingError, UsageError
 from spondyl.learning.batches import FilmCache, cache_films, training_loader, validation_loader
 from spondyl.learning.checkpoint import load_model, save_model
 from spondyl.learning.codecs import make_codec
+from spondyl.learning.cost import multiply_adds
 from spondyl.learning.detector import TorchDetector, device_name, pick_device
-from spondyl.learning.keeping import SELECTED_BY, EpochLines, History, KeepWeights
+from spondyl.learning.keeping import (
+    BEST,
+    SELECTED_BY,
+    EpochLines,
+    History,
+    KeepWeights,
+    best_weights,
+)
 from spondyl.learning.module import LandmarkModule
 from spondyl.learning.networks import build_network
+from spondyl.learning.parts import choose_split, prove, split_begun
 from spondyl.learning.resume import AtomicCheckpointIO
 from spondyl.recipe import Recipe, write_recipe
 from spondyl.spine.calibration import Calibration, fit_calibration
 from spondyl.version import __version__
-
-_BEST = ("best_mre", "best_loss")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +64,7 @@ class RunResult:
     @property
     def best(self) -> Path:
         """The weights to predict with."""
-        paths = [self.folder / f"{name}.safetensors" for name in _BEST]
-        return next((path for path in paths if path.exists()), paths[0])
+        return best_weights(self.folder)
 
     @property
     def seconds(self) -> float:
@@ -85,7 +91,7 @@ def fit(
 
     Raises:
         TrainingError: the folder holds another run or is in use, its films or labels have changed
-            since, or the loss is no longer finite.
+            since, the split leaks and does not allow it, or the loss is no longer finite.
         FilmError: a film cannot be read.
         UsageError: a part of the split would be empty, or a group to exclude is not there.
     """
@@ -110,23 +116,22 @@ def _fit(
     before = _open_run(folder, recipe, resume=resume)
     if before.get("finished"):
         return RunResult(folder, tuple(json.loads((folder / "history.json").read_text())))
-    parts = _parts(samples, recipe, folder, given=split, resuming=bool(before))
+    if before:
+        parts = split_begun(folder, recipe, given=split)
+    else:
+        parts = choose_split(samples, recipe, given=split, console=console)
     films, judged = _cache_both(samples, parts, recipe, console)
+    leaks = prove(parts, samples, (films, judged)) if split and not before else []
     run = _Run(recipe, folder, films, judged, device, console, _about(recipe, films, judged))
-    manifest = {**run.manifest(), **_unchanged(before, run)}
+    allowed = {"allow_leak": leaks} if parts.leaks_allowed else {}
+    manifest = {**run.manifest(), **allowed, **_unchanged(before, run)}
     write_split(parts, folder / "split.json")
     write_json(folder / "run.json", manifest)
     history = _train(run, resume=bool(before))
-    for name in _BEST:
+    for name in BEST:
         _calibrate(folder / f"{name}.safetensors", run)
     result = RunResult(folder, tuple(history.rows))
-    ended = {
-        "finished": True,
-        "seconds": round(result.seconds, 1),
-        "peak_memory_bytes": _peak_memory(),
-        "parameters": sum(p.numel() for p in load_model(result.best).network.parameters()),
-    }
-    write_json(folder / "run.json", {**manifest, **ended})
+    write_json(folder / "run.json", {**manifest, **_ended(result, run)})
     return result
 
 
@@ -161,6 +166,20 @@ class _Run:
         }
 
 
+def _ended(result: RunResult, run: _Run) -> dict[str, Any]:
+    """What the manifest says only of a finished run: what it took, and what its network costs."""
+    network, size = load_model(result.best).network, run.recipe.data.image_size
+    return {
+        "finished": True,
+        "seconds": round(result.seconds, 1),
+        "peak_memory_bytes": _peak_memory(),
+        "peak_device_memory_bytes": _peak_device_memory(run.device),
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "input_size": size,
+        "gmacs": multiply_adds(network, size) / 1e9,
+    }
+
+
 def _about(recipe: Recipe, films: FilmCache, judged: FilmCache) -> dict[str, Any]:
     """What the weights say of their origin; made once, as it hashes every cached film."""
     return {
@@ -188,40 +207,6 @@ def _open_run(folder: Path, recipe: Recipe, *, resume: bool) -> dict[str, Any]:
     return before
 
 
-def _parts(
-    samples: Sequence[Sample],
-    recipe: Recipe,
-    folder: Path,
-    *,
-    given: Split | None,
-    resuming: bool,
-) -> Split:
-    """The split of the run that is resumed, or the one given, or a new one; less what is excluded.
-
-    A resumed run never draws again: with one film more, films it has trained on would be judged.
-    """
-    if resuming:
-        begun = read_split(folder / "split.json")
-        if given is not None and _without(given, recipe.data.exclude_groups) != begun:
-            raise TrainingError(f"{folder}: was started from another split; leave --split away")
-        return begun
-    excluded = recipe.data.exclude_groups
-    known = {sample.group for sample in samples}
-    if unknown := [group for group in excluded if group not in known]:
-        raise UsageError(f"data.exclude_groups: no film is of group {unknown[0]!r}")
-    if given is not None:
-        return _without(given, excluded)
-    kept = [sample for sample in samples if sample.group not in excluded]
-    data = recipe.data
-    return split_by_group(kept, val=data.val_split, test=data.test_split, seed=recipe.seed)
-
-
-def _without(split: Split, groups: Sequence[str]) -> Split:
-    kept = {key: group for key, group in split.groups.items() if group not in groups}
-    train, val, test = (tuple(k for k in split.keys(part) if k in kept) for part in PARTS)
-    return Split(train, val, test, seed=split.seed, groups=kept)
-
-
 def _unchanged(before: Mapping[str, Any], run: _Run) -> dict[str, Any]:
     """What a resumed run keeps of its manifest, once it is sure that the data are the same."""
     if not before:
@@ -230,7 +215,7 @@ def _unchanged(before: Mapping[str, Any], run: _Run) -> dict[str, Any]:
         raise TrainingError(
             f"{run.folder}: films or labels have changed since this run began; start another"
         )
-    return {"started": before["started"]}
+    return {name: before[name] for name in ("started", "allow_leak") if name in before}
 
 
 def _cache_both(
@@ -255,6 +240,8 @@ def _as_annotated(samples: Sequence[Sample], recipe: Recipe) -> list[Sample]:
 
 def _train(run: _Run, *, resume: bool) -> History:
     recipe = run.recipe
+    if run.device == "cuda":
+        torch.cuda.reset_peak_memory_stats()
     torch.manual_seed(recipe.seed)  # initial weights
     codec = make_codec(recipe.codec, recipe.data.image_size)
     network = build_network(
@@ -352,3 +339,8 @@ def _peak_memory() -> int | None:
         return None
     kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return kilobytes * (1 if platform.system() == "Darwin" else 1024)
+
+
+def _peak_device_memory(device: str) -> int | None:
+    """Peak memory of the tensors on a device with memory of its own, in bytes; None elsewhere."""
+    return torch.cuda.max_memory_allocated() if device == "cuda" else None
