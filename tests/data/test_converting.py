@@ -186,11 +186,17 @@ def test_crossed_corners_that_a_reader_puts_right_are_no_silent_change(tmp_path,
     }
 
 
-@pytest.mark.parametrize("to", set(TARGETS) - {"buu"})
-def test_phantoms_go_through_every_format_and_back(tmp_path, to):
-    write_phantoms(tmp_path / "in", films=4, seed=11, long_side=160)
-    before = {p: p.read_bytes() for p in (tmp_path / "in").rglob("*.*")}
-    truth = read_annotations(tmp_path / "in")
+@pytest.fixture(scope="module")
+def phantoms(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("phantoms")
+    write_phantoms(folder, films=3, seed=11, long_side=128)
+    return folder
+
+
+@pytest.mark.parametrize("to", sorted(set(TARGETS) - {"buu"}))
+def test_phantoms_go_through_every_format_and_back(tmp_path, phantoms, to):
+    before = {p: p.read_bytes() for p in phantoms.rglob("*.*")}
+    truth = read_annotations(phantoms)
     convert(truth, tmp_path / "there", to=to, copy_films=True)
     convert(read_annotations(tmp_path / "there"), tmp_path / "back", to="coco")
     found = {s.key: s for s in read_annotations(tmp_path / "back").samples}
@@ -200,7 +206,32 @@ def test_phantoms_go_through_every_format_and_back(tmp_path, to):
         np.testing.assert_allclose(again.points, sample.landmarks.points, atol=1e-9)
         if to in EXACT:
             assert (again.names, again.facing) == (sample.landmarks.names, sample.landmarks.facing)
-    assert before == {p: p.read_bytes() for p in (tmp_path / "in").rglob("*.*")}
+    assert before == {p: p.read_bytes() for p in phantoms.rglob("*.*")}
+
+
+def test_a_film_without_a_suffix_is_copied_under_one_by_which_it_is_found(tmp_path, film):
+    """DICOM films are often named by their UID, whose last number looks like a suffix."""
+    source = tmp_path / "1.2.840"
+    source.write_bytes(film.read_bytes())
+    truth = make_sample(source, key="1.2.840")
+    convert(AnnotationSet((truth,)), tmp_path / "out", to="labelme", copy_films=True)
+    found = read_annotations(tmp_path / "out")
+    assert [(s.key, s.path.name) for s in found.samples] == [("1.2.840", "1.2.840.dcm")]
+
+
+def test_the_rows_of_the_release_itself_come_back(shared_data, tmp_path):
+    from PIL import Image
+
+    (tmp_path / "in").mkdir()
+    labels = sorted((shared_data / "buu-lspine-csv").glob("*.csv"))
+    for label in labels:
+        (tmp_path / "in" / label.name).write_bytes(label.read_bytes())
+        Image.new("1", (3000, 3600)).save(tmp_path / "in" / f"{label.stem}.png", compress_level=1)
+    done = convert(read_annotations(tmp_path / "in"), tmp_path / "out", to="buu")
+    assert counts(done) == {"film's place": len(labels)}
+    for label in labels:
+        written = np.loadtxt(tmp_path / "out" / label.name, delimiter=",")
+        np.testing.assert_array_equal(written, np.loadtxt(label, delimiter=","))
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
@@ -276,7 +307,7 @@ def content(sample):
 
 @pytest.mark.parametrize("to", TARGETS)
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(parts=PARTS)
 def test_content_before_less_content_after_is_what_is_listed(tmp_path_factory, film, to, parts):

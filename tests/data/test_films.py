@@ -43,3 +43,19 @@ def test_no_film_and_two_films_are_said_in_one_line(tmp_path, make_film):
         films.of(tmp_path / "a" / "x.json")
     with pytest.raises(AnnotationError, match=r"^no film named y\.\* was found$"):
         films.of(tmp_path / "a" / "y.json")
+
+
+@pytest.mark.parametrize("folder", ["labels", "labels/images", "images", "elsewhere/deep"])
+def test_a_film_that_a_label_names_is_looked_for_beside_it_and_then_by_name(
+    tmp_path, make_film, folder
+):
+    film = make_film(tmp_path / folder / "part" / "x.png")
+    label = tmp_path / "labels" / "a.xml"
+    label.parent.mkdir(exist_ok=True)
+    assert Films(tmp_path).linked(label, "part/x.png").samefile(film)
+
+
+@pytest.mark.parametrize("name", ["gone.png", "x" * 5000, "a\0b", "..", "."])
+def test_a_name_that_no_film_can_have_is_said_in_one_line(tmp_path, name):
+    with pytest.raises(AnnotationError, match="no film named"):
+        Films(tmp_path).linked(tmp_path / "a.xml", name)

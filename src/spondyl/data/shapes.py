@@ -100,7 +100,8 @@ def split_label(label: str) -> tuple[str, str]:
     """
     words = _words(label)
     for place in range(len(words)):
-        if corner := corner_named(" ".join(words[place:])):
+        ending = " ".join(words[place:])
+        if not any(letter.isdigit() for letter in ending) and (corner := corner_named(ending)):
             return " ".join(words[:place]), corner
     return " ".join(words), ""
 
