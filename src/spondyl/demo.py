@@ -115,14 +115,12 @@ def train_and_judge(
     unseen = split.select(samples, "test")
     predictions = predict_samples(predictor, unseen)
     write_coco(folder / "predictions.json", predictions, made_by=predictor.made_by)
-    anchor = recipe.codec.anchor if recipe.codec.name == "slots" else "top"
     evaluation = evaluate(
         predictions,
         unseen,
         thresholds=recipe.evaluation.sdr_thresholds,
         seed=recipe.seed,
         made_by=predictor.made_by,
-        ordinal_anchor=anchor,
     )
     write_evaluation(evaluation, folder / "evaluation")
     return Judged(run, tuple(predictions), evaluation)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,10 +12,12 @@ import typer
 
 from spondyl.cli.arguments import Device, Format, OutFolder, Part, Seed, SplitFile
 from spondyl.errors import AnnotationError, UsageError
+from spondyl.version import __version__
 
 if TYPE_CHECKING:
     from spondyl.cli.batch import Batch
     from spondyl.data.sample import Sample
+    from spondyl.data.splitting import Part as PartName
     from spondyl.data.splitting import Split
     from spondyl.judging.comparison import Comparison, Cost
     from spondyl.judging.evaluation import Evaluation
@@ -52,6 +54,7 @@ def compare(
     page. A run that was trained on a film that is to be judged is refused.
     """
     from spondyl.cli.batch import Batch
+    from spondyl.cli.inputs import read_history
     from spondyl.judging.compare import compare as judge
     from spondyl.judging.report import write_comparison
 
@@ -65,6 +68,7 @@ def compare(
     films = _Films([], {})
     if trained:
         samples = _judged_films({n: named[n] for n in trained}, data, format, split, part, batch)
+        batch.expect(len(samples))
         films = _predict(samples, {n: named[n] for n in trained}, out, batch, device=device)
     evaluations = {
         name: films.evaluate(name, out, seed=seed) if name in trained else _evaluation(folder)
@@ -75,12 +79,13 @@ def compare(
         baseline=baseline or next(iter(named)),
         seed=seed,
         costs=_costs({name: named[name] for name in trained}),
+        made_by={"version": __version__},
     )
     page = write_comparison(
         compared,
         out,
         overlays=_overlays(compared, films, out, worst),
-        histories={name: _history(named[name]) for name in trained},
+        histories={name: read_history(named[name]) for name in trained},
     )
     print(page)
     batch.finish()
@@ -92,17 +97,14 @@ def name_runs(runs: Sequence[Path]) -> dict[str, Path]:
     Raises:
         UsageError: there are fewer than two, one is given twice, or one is no folder of results.
     """
+    from spondyl.cli.inputs import name_folders
+
     if len(runs) < 2:
-        raise UsageError("compare: one run was given; need two or more")
+        raise UsageError(f"{runs[0]}: one run was given; need two or more")
     for run in runs:
         if not (_is_run(run) or (run / "evaluation.json").is_file()):
             raise UsageError(f"{run}: holds neither a finished run nor an evaluation.json")
-    whole = [run.resolve().parts for run in runs]
-    for depth in range(1, max(map(len, whole)) + 1):
-        names = ["/".join(parts[-depth:]) for parts in whole]
-        if len(set(names)) == len(names):
-            return dict(zip(names, runs, strict=True))
-    raise UsageError("compare: a run was given twice; need each once")
+    return name_folders(runs)
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,6 @@ class _Films:
             thresholds=EvaluationRecipe().sdr_thresholds,
             seed=seed,
             made_by=predictor.made_by,
-            ordinal_anchor="bottom" if predictor.made_by.get("anchor") == "bottom" else "top",
         )
         write_evaluation(judged, _folder(out, name))
         return judged
@@ -153,38 +154,41 @@ def _judged_films(
         UsageError: no data are given, the runs have other films set aside, or one was trained on
             them.
     """
-    from spondyl.cli.console import say
-    from spondyl.cli.inputs import read_samples
+    from spondyl.cli.inputs import films_of, read_samples
     from spondyl.data.splitting import read_split
 
     if data is None:
         raise UsageError(f"{next(iter(runs.values()))}: is a training run; need --data as well")
     splits = {name: read_split(folder / "split.json") for name, folder in runs.items()}
     chosen = read_split(split) if split else next(iter(splits.values()))
-    taken: Part = part or ("test" if chosen.test else "val")
-    keys = chosen.keys(taken)
-    if not keys:
-        raise UsageError(f"{split or next(iter(runs.values()))}: part {taken!r} has no film")
-    _refuse_trained_on(splits, set(keys))
+    taken = part or ("test" if chosen.test else "val")
     if split is None:
         _refuse_other_films(splits, taken)
-    if taken == "val":
-        say("judged on validation films: they also chose the checkpoints")
+    _refuse_trained_on(splits, chosen, taken)
     samples = read_samples(data, format=format, skip_bad=True, batch=batch)
-    return chosen.select(samples, taken)
+    where = str(split or next(iter(runs.values())))
+    return films_of(chosen, taken, samples, name=where, refused=batch.failed)
 
 
-def _refuse_trained_on(splits: Mapping[str, Split], judged: set[str]) -> None:
+def _refuse_trained_on(splits: Mapping[str, Split], chosen: Split, part: PartName) -> None:
+    """Refuses films of which a run has seen the group; says where they chose a checkpoint."""
+    from spondyl.cli.console import say
+    from spondyl.data.splitting import PARTS
+
+    judged = chosen.keys(part)
     for name, split in splits.items():
-        if seen := sorted(judged & set(split.train)):
+        seen = {p: {split.groups[key] for key in split.keys(p)} for p in PARTS[:2]}
+        if known := [key for key in judged if chosen.groups[key] in seen["train"]]:
             raise UsageError(
-                f"{name}: was trained on {len(seen)} of the {len(judged)} films to be judged"
-                f" ({seen[0]} ...); need films that no run has seen"
+                f"{name}: was trained on {len(known)} of the {len(judged)} films to be judged, or"
+                f" on others of their groups ({known[0]} ...); need films that no run has seen"
             )
+        if known := [key for key in judged if chosen.groups[key] in seen["val"]]:
+            say(f"{name}: {len(known)} of the {len(judged)} films to be judged chose its weights")
 
 
-def _refuse_other_films(splits: Mapping[str, Split], part: Part) -> None:
-    first, *others = ((name, set(s.keys(part or "test"))) for name, s in splits.items())
+def _refuse_other_films(splits: Mapping[str, Split], part: PartName) -> None:
+    first, *others = ((name, set(s.keys(part))) for name, s in splits.items())
     for name, keys in others:
         if keys != first[1]:
             raise UsageError(
@@ -200,7 +204,6 @@ def _predict(
     from spondyl.cli.batch import predict_batch, write_predictions
     from spondyl.learning.detector import load_predictor
 
-    batch.expect(len(samples))
     found: dict[str, tuple[Predictor, list[Sample]]] = {}
     for name, folder in runs.items():
         predictor = load_predictor(_weights(folder), device=device)
@@ -239,17 +242,7 @@ def _evaluation(folder: Path) -> Evaluation:
     return Evaluation.read(folder / "evaluation.json")
 
 
-def _history(run: Path) -> list[dict[str, float | None]]:
-    path = run / "history.json"
-    try:
-        return [dict(row) for row in json.loads(path.read_bytes())]
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path}: cannot be read; need the folder of a training run") from error
-
-
-def _overlays(
-    compared: Comparison, films: _Films, out: Path, count: int
-) -> list[tuple[str, Path]]:
+def _overlays(compared: Comparison, films: _Films, out: Path, count: int) -> list[tuple[str, Path]]:
     """The films with the largest error, as every network sees them, over their annotation."""
     from spondyl.atomic import write_with
     from spondyl.judging.compare import worst_films
@@ -263,7 +256,7 @@ def _overlays(
             own = next(sample.landmarks for sample in predicted if sample.key == key)
             picture = draw_overlay(film, own, reference=known[key].landmarks, long_side=_SIDE)
             path = _folder(out, name) / "overlays" / f"{key.strip('/').replace('/', '_')}.png"
-            write_with(path, lambda temporary, image=picture: image.save(temporary, format="PNG"))
+            write_with(path, partial(picture.save, format="PNG"))
             drawn.append((f"{key}: {name}", path))
     return drawn
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from spondyl.anatomy import LEVELS
 from spondyl.cli.console import say
@@ -14,6 +15,7 @@ from spondyl.errors import AnnotationError, UsageError
 if TYPE_CHECKING:
     from spondyl.cli.batch import Batch
     from spondyl.data.sample import Sample
+    from spondyl.data.splitting import Part, Split
 
 
 def read_samples(
@@ -40,12 +42,13 @@ def read_samples(
 
 
 def select_part(
-    samples: Sequence[Sample], split: Path | None, part: Literal["train", "val", "test"] | None
+    samples: Sequence[Sample], split: Path | None, part: Part | None, *, refused: int
 ) -> list[Sample]:
     """The samples of one part of a split; all where neither is given.
 
     Raises:
-        UsageError: only one of the two is given, or the part has no film.
+        UsageError: only one of the two is given, the part has no film, or more films of it are
+            absent than were refused.
     """
     if split is None and part is None:
         return list(samples)
@@ -53,10 +56,26 @@ def select_part(
         raise UsageError("--split and --part: only one was given; need both, or neither")
     from spondyl.data.splitting import read_split
 
-    chosen = read_split(split).select(samples, part)
-    if not chosen:
-        raise UsageError(f"{split}: part {part!r} has no film")
-    return chosen
+    return films_of(read_split(split), part, samples, name=str(split), refused=refused)
+
+
+def films_of(
+    split: Split, part: Part, samples: Sequence[Sample], *, name: str, refused: int
+) -> list[Sample]:
+    """The samples of one part, in its order, without those that were ``refused`` before.
+
+    Raises:
+        UsageError: the part has no film, or more films of it are absent than were refused.
+    """
+    there = {sample.key for sample in samples}
+    keys = split.keys(part)
+    absent = [key for key in keys if key not in there]
+    if len(absent) > refused:
+        raise UsageError(f"{name}: film {absent[0]} of part {part!r} is not among the films")
+    chosen = {sample.key: sample for sample in samples}
+    if not (found := [chosen[key] for key in keys if key in there]):
+        raise UsageError(f"{name}: part {part!r} has no film")
+    return found
 
 
 def name_films(paths: Sequence[Path]) -> Mapping[Path, str]:
@@ -86,3 +105,34 @@ def parse_anchor(text: str | None) -> tuple[str, int] | None:
     if level.upper() not in LEVELS or int(place) < 1:
         raise UsageError(f"--anchor {text}: need T1 to T12, L1 to L5 or S1, and a place from 1")
     return level.upper(), int(place)
+
+
+def name_folders(folders: Sequence[Path]) -> dict[str, Path]:
+    """A name for each folder: its own, with those above it as far as they are needed.
+
+    Raises:
+        UsageError: one is given twice.
+    """
+    whole = [folder.resolve().parts for folder in folders]
+    for depth in range(1, max(map(len, whole)) + 1):
+        names = ["/".join(parts[-depth:]) for parts in whole]
+        if len(set(names)) == len(names):
+            return dict(zip(names, folders, strict=True))
+    twice = next(
+        folder for folder, parts in zip(folders, whole, strict=True) if whole.count(parts) > 1
+    )
+    raise UsageError(f"{twice}: given twice; need each folder once")
+
+
+def read_history(run: Path) -> list[dict[str, float | None]]:
+    """One row an epoch of a training.
+
+    Raises:
+        UsageError: the folder holds no training.
+    """
+    path = run / "history.json"
+    try:
+        rows = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path}: cannot be read; need the folder of a training run") from error
+    return [dict(row) for row in rows]

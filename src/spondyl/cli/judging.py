@@ -45,7 +45,7 @@ def evaluate(
     predicted = _read_predictions(predictions)
     batch = Batch()
     samples = read_samples(data, format=format, skip_bad=True, batch=batch)
-    annotated = select_part(samples, split, part)
+    annotated = select_part(samples, split, part, refused=batch.failed)
     batch.expect(len(annotated))
     judged = judge(
         predicted.samples,
@@ -53,7 +53,6 @@ def evaluate(
         thresholds=EvaluationRecipe().sdr_thresholds,
         seed=seed,
         made_by=predicted.made_by,
-        ordinal_anchor="bottom" if predicted.made_by.get("anchor") == "bottom" else "top",
     )
     pairs = _pairs(judged.worst[:overlays], predicted.samples, annotated)
     write_evaluation(judged, out, overlays=batch.draw(pairs, out / "overlays"))
@@ -70,28 +69,12 @@ def history(
     Prints the file.
     """
     from spondyl.atomic import write_text
+    from spondyl.cli.inputs import name_folders, read_history
     from spondyl.judging.report import history_figure
 
-    histories = {name: _history(run) for name, run in name_folders(runs).items()}
+    histories = {name: read_history(run) for name, run in name_folders(runs).items()}
     write_text(out, history_figure(histories))
     print(out)
-
-
-def name_folders(folders: Sequence[Path]) -> dict[str, Path]:
-    """A name for each folder: its own, with those above it as far as they are needed.
-
-    Raises:
-        UsageError: one is given twice.
-    """
-    whole = [folder.resolve().parts for folder in folders]
-    for depth in range(1, max(map(len, whole)) + 1):
-        names = ["/".join(parts[-depth:]) for parts in whole]
-        if len(set(names)) == len(names):
-            return dict(zip(names, folders, strict=True))
-    twice = next(
-        folder for folder, parts in zip(folders, whole, strict=True) if whole.count(parts) > 1
-    )
-    raise UsageError(f"{twice}: given twice; need each folder once")
 
 
 def _read_predictions(path: Path) -> AnnotationSet:
@@ -108,17 +91,6 @@ def _read_predictions(path: Path) -> AnnotationSet:
     if not predicted.samples:
         raise AnnotationError(f"{path}: holds no predicted film")
     return predicted
-
-
-def _history(run: Path) -> list[dict[str, float | None]]:
-    import json
-
-    path = run / "history.json"
-    try:
-        rows = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path}: cannot be read; need the folder of a training run") from error
-    return [dict(row) for row in rows]
 
 
 def _pairs(

@@ -46,7 +46,7 @@ def evaluate(
     thresholds: Sequence[float],
     seed: int = 0,
     made_by: Mapping[str, str] | None = None,
-    ordinal_anchor: Anchor = "top",
+    ordinal_anchor: Anchor | None = None,
 ) -> Evaluation:
     """Judges predictions against annotations, paired by ``key``.
 
@@ -59,7 +59,8 @@ def evaluate(
         thresholds: of the success detection rate, px at 512, at least one.
         seed: of the bootstrap.
         made_by: what made the predictions; kept with the result.
-        ordinal_anchor: the end from which the ordinal protocol counts.
+        ordinal_anchor: the end from which the ordinal protocol counts; None is the end from which
+            the predictions were, as ``made_by`` says, or else the top.
 
     Raises:
         UsageError: there is no film in common, a key occurs twice, the sizes of a film differ, or
@@ -67,7 +68,9 @@ def evaluate(
     """
     if not thresholds:
         raise UsageError("thresholds: none given, need at least one in px at 512")
-    films = compare_films(predictions, annotations, ordinal_anchor)
+    origin = dict(made_by or {})
+    anchor = ordinal_anchor or ("bottom" if origin.get("anchor") == "bottom" else "top")
+    films = compare_films(predictions, annotations, anchor)
     judge = _Judge(films, tuple(float(t) for t in thresholds), seed)
     known, given = {s.key for s in annotations}, {s.key for s in predictions}
     rows = tuple(film_score(film, judge.thresholds) for film in films)
@@ -78,7 +81,7 @@ def evaluate(
         films=len(films),
         groups=len({film.annotated.group for film in films}),
         thresholds=judge.thresholds,
-        ordinal_anchor=ordinal_anchor,
+        ordinal_anchor=anchor,
         seed=seed,
         protocols=tuple(judge.protocol(name) for name in PROTOCOLS),
         detection=judge.detection(),
@@ -98,7 +101,7 @@ def evaluate(
         worst=tuple(row.key for row in worst[:_WORST]),
         unpredicted=tuple(s.key for s in annotations if s.key not in given),
         unannotated=tuple(s.key for s in predictions if s.key not in known),
-        made_by=dict(made_by or {}),
+        made_by=origin,
     )
 
 
