@@ -1,8 +1,8 @@
 """What can be asked for at the command line, and what is said where it cannot be done?
 
-Data go to stdout, messages to stderr. Exit codes: 0 done, 1 a fault of spondyl, 2 something that
-the user can put right (one unreadable film among many, too), 130 interrupted. Every command imports
-what it needs when it runs, so that ``--help`` never waits.
+Data go to stdout, messages to stderr. Exit codes: 0 done, 1 a fault of spondyl or a proof that
+failed, 2 something that the user can put right (one unreadable film among many, too), 130
+interrupted. Every command imports what it needs when it runs, so that ``--help`` never waits.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from spondyl.cli.comparing import compare
 from spondyl.cli.converting import convert, data
 from spondyl.cli.films import draw, predict
 from spondyl.cli.judging import evaluate, history
+from spondyl.cli.splitting import split
 from spondyl.cli.training import demo, phantom, train
 from spondyl.errors import SpondylError
 from spondyl.version import __version__
@@ -37,7 +38,9 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for _command in (demo, phantom, train, predict, evaluate, compare, draw, history, convert, data):
+for _command in (
+    demo, phantom, split, train, predict, evaluate, compare, draw, history, convert, data,
+):  # fmt: skip
     app.command()(_command)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,8 @@ from spondyl.cli.arguments import Device, Format, OutFolder, Seed, SplitFile
 from spondyl.errors import UsageError
 
 if TYPE_CHECKING:
+    from spondyl.data.sample import Sample
+    from spondyl.data.splitting import Split
     from spondyl.recipe import Recipe
 
 
@@ -67,6 +70,10 @@ def train(
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Train without what cannot be used.")
     ] = False,
+    allow_leak: Annotated[
+        bool,
+        typer.Option("--allow-leak", help="Train although parts of the split share a patient."),
+    ] = False,
 ) -> None:
     """Train a network on annotated films.
 
@@ -74,13 +81,12 @@ def train(
     the split, the history and what a resume needs.
     """
     from spondyl.cli.inputs import read_samples
-    from spondyl.data.splitting import read_split
 
     if resume and not (out / "last.ckpt").exists():
         raise UsageError(f"{out}: holds no run to resume; leave --resume away to begin one")
     chosen = _recipe(recipe, settings or [], weights=weights, seed=seed)
     samples = read_samples(data, format=format, skip_bad=skip_bad)
-    parts = read_split(split) if split else None
+    parts = _split(split, samples, chosen, allow_leak=allow_leak)
     from spondyl.learning.train import fit  # after all that can be refused without torch
 
     result = fit(samples, chosen, out, split=parts, device=device, resume=resume)
@@ -99,6 +105,23 @@ def demo(
     from spondyl.demo import run_demo
 
     print(run_demo(out, seed=seed, films=films))
+
+
+def _split(
+    path: Path | None, samples: list[Sample], recipe: Recipe, *, allow_leak: bool
+) -> Split | None:
+    """The split that a user asked for, refused where it leaks by name or group."""
+    from spondyl.data.leaks import permit
+    from spondyl.data.splitting import read_split
+
+    if path is None:
+        if allow_leak:
+            raise UsageError("--allow-leak: a split made for the run has no leak; need --split too")
+        return None
+    parts = replace(read_split(path, strict=False), leaks_allowed=allow_leak)
+    parts = parts.without(recipe.data.exclude_groups)
+    permit(parts, samples)
+    return parts
 
 
 def _recipe(name: str, settings: list[str], *, weights: Path | None, seed: int | None) -> Recipe:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -72,8 +72,13 @@ class Duplicate:
     kind: Kind
     distance: float
 
+    @property
+    def reason(self) -> str:
+        """Why the two are taken for one exposure."""
+        return f"{self.kind} (distance {self.distance:.2f})"
+
     def __str__(self) -> str:
-        return f"{self.one} and {self.other}: {self.kind} (distance {self.distance:.2f})"
+        return f"{self.one} and {self.other}: {self.reason}"
 
 
 def fingerprint(film: Radiograph) -> Fingerprint:
@@ -87,15 +92,24 @@ def fingerprint(film: Radiograph) -> Fingerprint:
     return Fingerprint(digest.hexdigest(), np.rint(stretched * 255).astype(np.uint8).tobytes())
 
 
-def fingerprint_all(samples: Sequence[Sample]) -> dict[str, Fingerprint]:
+def fingerprint_all(
+    samples: Sequence[Sample], *, progress: Callable[[int], None] | None = None
+) -> dict[str, Fingerprint]:
     """The fingerprint of every sample's film by its key, read on all cores.
+
+    ``progress`` is told how many are done.
 
     Raises:
         FilmError: a film cannot be read.
     """
+    known: dict[str, Fingerprint] = {}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         found = pool.map(lambda sample: fingerprint(sample.radiograph()), samples)
-        return {sample.key: each for sample, each in zip(samples, found, strict=True)}
+        for sample, each in zip(samples, found, strict=True):
+            known[sample.key] = each
+            if progress:
+                progress(len(known))
+    return known
 
 
 def near_duplicates(fingerprints: Mapping[str, Fingerprint]) -> list[Duplicate]:
