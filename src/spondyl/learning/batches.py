@@ -154,9 +154,23 @@ def augment(
     draw = _Draw(len(inputs), inputs.device, generator)
     flipped = draw.uniform(0, 1) < recipe.horizontal_flip
     matrices = _random_matrices(draw, recipe, inputs.shape[-1], flipped)
-    warped = _warp(inputs, matrices)
+    warped = warp(inputs, matrices)
     moved = landmarks.transformed(matrices).relabelled(flipped)
     return _reexpose(warped, draw, recipe), moved
+
+
+def warp(
+    inputs: Float[Tensor, "b 1 s s"], matrices: Float[Tensor, "b 3 3"]
+) -> Float[Tensor, "b 1 s s"]:
+    """The films after each one's map, input px to input px; what comes from beyond them is 0."""
+    size = inputs.shape[-1]
+    to_pixels = torch.tensor(
+        [[size / 2, 0, (size - 1) / 2], [0, size / 2, (size - 1) / 2], [0, 0, 1]],
+        device=inputs.device,
+    )  # the -1 to 1 frame of grid_sample to input px
+    theta = torch.linalg.inv(to_pixels) @ torch.linalg.inv(matrices) @ to_pixels
+    grid = functional.affine_grid(theta[:, :2], list(inputs.shape), align_corners=False)
+    return functional.grid_sample(inputs, grid, mode="bilinear", align_corners=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,20 +204,6 @@ def _random_matrices(
     matrices[:, :2, :2] = linear
     matrices[:, :2, 2] = centre - linear @ centre + shift
     return matrices
-
-
-def _warp(
-    inputs: Float[Tensor, "b 1 s s"], matrices: Float[Tensor, "b 3 3"]
-) -> Float[Tensor, "b 1 s s"]:
-    """The pixels after the map: every output pixel looks up where it came from."""
-    size = inputs.shape[-1]
-    to_pixels = torch.tensor(
-        [[size / 2, 0, (size - 1) / 2], [0, size / 2, (size - 1) / 2], [0, 0, 1]],
-        device=inputs.device,
-    )  # the -1 to 1 frame of grid_sample to input px
-    theta = torch.linalg.inv(to_pixels) @ torch.linalg.inv(matrices) @ to_pixels
-    grid = functional.affine_grid(theta[:, :2], list(inputs.shape), align_corners=False)
-    return functional.grid_sample(inputs, grid, mode="bilinear", align_corners=False)
 
 
 def _reexpose(

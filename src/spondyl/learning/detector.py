@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import platform
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from math import prod
 from pathlib import Path
+from statistics import fmean
 
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from numpy import ndarray
 from torch import Tensor, nn
 
@@ -19,9 +21,11 @@ from spondyl.errors import UsageError
 from spondyl.learning.batches import to_unit
 from spondyl.learning.checkpoint import LoadedModel, load_model
 from spondyl.learning.codecs import Codec, make_codec
+from spondyl.learning.passes import has_dropout, thinned, views
 from spondyl.predict import Predictor
 from spondyl.recipe import Recipe
 from spondyl.spine.calibration import Calibration
+from spondyl.spine.consensus import consensus
 from spondyl.spine.detections import Detections
 
 
@@ -35,23 +39,101 @@ class TorchDetector:
         self.input_size = recipe.data.image_size
         self.ordered = self.codec.ordered
 
-    @torch.inference_mode()
     def __call__(self, inputs: UInt8[ndarray, "b s s"]) -> list[Detections]:
         """Candidates of each film, best first (``set``) or superior to inferior (``slots``)."""
-        batch: Tensor = to_unit(torch.from_numpy(inputs).to(self.device))
-        return self.codec.decode(self.network(batch))
+        return self.find(self.load(inputs))
+
+    def load(self, inputs: UInt8[ndarray, "b s s"]) -> Float[Tensor, "b 1 s s"]:
+        """The inputs as the network takes them."""
+        return to_unit(torch.from_numpy(inputs).to(self.device))
+
+    @torch.inference_mode()
+    def find(self, films: Float[Tensor, "b 1 s s"]) -> list[Detections]:
+        """As ``__call__``, of films that are loaded."""
+        return self.codec.decode(self.network(films))
 
 
-def load_predictor(path: Path, *, device: str = "auto") -> Predictor:
-    """A predictor from a checkpoint that training wrote.
+Member = tuple[TorchDetector, Calibration]
+"""One network of several, and how far it can be believed."""
+
+
+class PooledDetector:
+    """Several networks, or several passes of one: every film's ``consensus`` over all passes.
+
+    Each member looks at each of ``tta`` views (``passes.views``), and with ``mc_dropout`` above 0
+    so many times at each view, every time thinned out by its dropout: the passes are the product of
+    the three numbers. ``calibration`` stands for those of the members: the mean of each threshold,
+    the geometric mean of the temperatures. A member's level logits are scaled to that temperature,
+    so that each counts as its own calibration has it. The members have one input size and codec.
+    """
+
+    def __init__(self, members: Sequence[Member], *, tta: int = 1, mc_dropout: int = 0) -> None:
+        self._members = tuple(members)
+        self._views = views(tta)
+        self._draws = range(mc_dropout)
+        first, _ = self._members[0]
+        self.input_size = first.input_size
+        self.ordered = first.ordered
+        self.calibration = _pooled([calibration for _, calibration in members])
+
+    def __call__(self, inputs: UInt8[ndarray, "b s s"]) -> list[Detections]:
+        """Candidates of each film, in the order of its codec."""
+        passes = [found for member in self._members for found in self._passes(member, inputs)]
+        return [consensus(looks, ordered=self.ordered) for looks in zip(*passes, strict=True)]
+
+    def _passes(
+        self, member: Member, inputs: UInt8[ndarray, "b s s"]
+    ) -> Iterator[list[Detections]]:
+        """What one member finds in each pass, film by film."""
+        detector, own = member
+        films = detector.load(inputs)
+        sharpness = self.calibration.temperature / own.temperature
+        for view in self._views:
+            for found in self._looks(detector, view.show(films)):
+                back = (view.back(each, self.input_size) for each in found)
+                yield [replace(d, level_logits=d.level_logits * sharpness) for d in back]
+
+    def _looks(
+        self, detector: TorchDetector, films: Float[Tensor, "b 1 s s"]
+    ) -> Iterator[list[Detections]]:
+        if not self._draws:
+            yield detector.find(films)
+        for draw in self._draws:
+            with thinned(detector.network, draw):
+                found = detector.find(films)
+            yield found
+
+
+def load_predictor(
+    path: Path, *others: Path, device: str = "auto", tta: int = 1, mc_dropout: int = 0
+) -> Predictor:
+    """A predictor from a checkpoint that training wrote, or from several that vote together.
+
+    Args:
+        path: the checkpoint.
+        others: further ones, of the same input size and codec.
+        device: where the networks run.
+        tta: views of each film in all, the film as it is among them; 1 adds none.
+        mc_dropout: passes with the dropout of training at work; 0 leaves it off.
 
     Raises:
-        CheckpointError: the file is missing, damaged, or of another network.
+        CheckpointError: a file is missing, damaged, or of another network.
+        UsageError: the networks cannot vote together, have no dropout where it is asked for, or a
+            number of passes is impossible.
     """
-    model = load_model(path, device=pick_device(device))
-    detector = TorchDetector(model.network, model.recipe, device=pick_device(device))
-    calibration = Calibration.from_json(model.calibration) if model.calibration else Calibration()
-    return Predictor(detector, calibration, _made_by(model, path))
+    if tta < 1 or mc_dropout < 0:
+        raise UsageError(f"tta is {tta}, mc_dropout is {mc_dropout}; need at least 1 and 0")
+    where, paths = pick_device(device), (path, *others)
+    models = {each: load_model(each, device=where) for each in paths}
+    _check(paths, models, mc_dropout=mc_dropout)
+    members = [_member(model, where) for model in models.values()]
+    made_by = _made_by(models)
+    if len(members) == 1 and tta == 1 and not mc_dropout:
+        return Predictor(*members[0], made_by)
+    asked = {"tta": str(tta)} if tta > 1 else {}
+    asked |= {"mc_dropout": str(mc_dropout)} if mc_dropout else {}
+    pooled = PooledDetector(members, tta=tta, mc_dropout=mc_dropout)
+    return Predictor(pooled, pooled.calibration, {**made_by, **asked})
 
 
 def predict_samples(predictor: Predictor, samples: Sequence[Sample]) -> list[Sample]:
@@ -90,15 +172,59 @@ def pick_device(name: str) -> str:
     return name
 
 
-def _made_by(model: LoadedModel, path: Path) -> Mapping[str, str]:
+def _member(model: LoadedModel, device: str) -> Member:
+    detector = TorchDetector(model.network, model.recipe, device=device)
+    known = model.calibration
+    return detector, Calibration.from_json(known) if known else Calibration()
+
+
+def _pooled(calibrations: Sequence[Calibration]) -> Calibration:
+    return Calibration(
+        prod(each.temperature for each in calibrations) ** (1 / len(calibrations)),
+        fmean(each.name_threshold for each in calibrations),
+        fmean(each.score_threshold for each in calibrations),
+    )
+
+
+def _check(paths: Sequence[Path], models: Mapping[Path, LoadedModel], *, mc_dropout: int) -> None:
+    """That the models are several, see alike and answer alike, and have what is asked for."""
+    first, reference = paths[0], models[paths[0]]
+    seen: dict[str, Path] = {}
+    for path, model in models.items():
+        if (twin := seen.setdefault(model.digest, path)) != path or paths.count(path) > 1:
+            raise UsageError(f"{path}: is the same network as {twin}; need each one once")
+        size, wanted = (each.recipe.data.image_size for each in (model, reference))
+        if size != wanted:
+            raise UsageError(f"{path}: input of {size} px, need {wanted} px as {first} has it")
+        kind, wanted_kind = _kind(model), _kind(reference)
+        if kind != wanted_kind:
+            raise UsageError(f"{path}: codec {kind}, need {wanted_kind} as {first} has it")
+        if mc_dropout and not has_dropout(model.network):
+            raise UsageError(
+                f"{path}: was trained without dropout; Monte-Carlo dropout needs a network with "
+                "model.dropout above 0"
+            )
+
+
+def _kind(model: LoadedModel) -> str:
     codec = model.recipe.codec
-    anchor = codec.anchor if codec.name == "slots" else ""
+    return f"{codec.name} ({codec.anchor})" if codec.name == "slots" else codec.name
+
+
+def _made_by(models: Mapping[Path, LoadedModel]) -> Mapping[str, str]:
+    """Of several models, every name and digest in order; what they share is said once."""
+    every = list(models.values())
+    codec = every[0].recipe.codec
     return {
-        "weights": path.name,
-        "weights_digest": model.digest,
-        "recipe_digest": model.recipe.digest,
-        "network": model.recipe.model.name,
+        "weights": ", ".join(path.name for path in models),
+        "weights_digest": ", ".join(model.digest for model in every),
+        "recipe_digest": _once(model.recipe.digest for model in every),
+        "network": _once(model.recipe.model.name for model in every),
         "codec": codec.name,
-        "anchor": anchor,
-        "version": str(model.about.get("version", "")),
+        "anchor": codec.anchor if codec.name == "slots" else "",
+        "version": _once(str(model.about.get("version", "")) for model in every),
     }
+
+
+def _once(values: Iterable[str]) -> str:
+    return ", ".join(dict.fromkeys(values))
