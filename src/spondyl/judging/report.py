@@ -49,8 +49,8 @@ def write_evaluation(
         "taxonomy": partial(figures.taxonomy_bars, named),
     }
     drawn = _write_figures(out, drawings)
-    content = _evaluation_page(evaluation, _embedded(overlays), drawn)
-    write_text(out / "report.html", _render(content))
+    content = _evaluation_page(evaluation, embedded(overlays), drawn)
+    write_text(out / "report.html", render(content))
     return out / "report.html"
 
 
@@ -86,8 +86,8 @@ def write_comparison(
     if histories:
         drawings["history"] = partial(figures.history_curves, histories, among=list(named))
     drawn = _write_figures(out, drawings)
-    content = _comparison_page(comparison, title, _embedded(overlays), drawn)
-    write_text(out / "comparison.html", _render(content))
+    content = _comparison_page(comparison, title, embedded(overlays), drawn)
+    write_text(out / "comparison.html", render(content))
     return out / "comparison.html"
 
 
@@ -225,7 +225,8 @@ def _comparison_page(
     return page.Page(title, page.subtitle(first), tuple(sections), across=across)
 
 
-def _embedded(overlays: Sequence[Overlay]) -> tuple[page.Picture, ...]:
+def embedded(overlays: Sequence[Overlay]) -> tuple[page.Picture, ...]:
+    """The pictures as a page holds them, without any other file."""
     return tuple(page.Picture(_data_uri(picture), caption) for caption, picture in overlays)
 
 
@@ -242,7 +243,7 @@ def _data_uri(picture: Path | bytes) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
-def _render(content: page.Page) -> str:
+def render(content: page.Page) -> str:
     """The page as HTML; every text is escaped."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
