@@ -37,7 +37,7 @@ def main() -> None:
     weights, split = run / "best_mre.safetensors", ["--split", run / "split.json", "--part", "test"]
     spondyl(
         *("predict", "--data", asked.data, "--weights", weights, "--out", found, *split),
-        *("--device", asked.device, "--no-overlays"),
+        *("--device", asked.device, "--no-overlays", "--overwrite"),
     )
     spondyl("evaluate", found / "predictions.json", asked.data, "--out", judged, *split)
     evaluation = Evaluation.read(judged / "evaluation.json")

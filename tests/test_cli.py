@@ -82,13 +82,13 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def _save(path: Path, *, trained: str, said: str) -> None:
+def _save(path: Path, *, trained: str, said: str, more: tuple[str, ...] = ()) -> None:
     from spondyl.learning.checkpoint import save_model
     from spondyl.learning.codecs import make_codec
     from spondyl.learning.networks import build_network
     from spondyl.recipe import Recipe, override
 
-    recipe = override(Recipe(), [*SMALL, f"model.name={said}"])
+    recipe = override(Recipe(), [*SMALL, f"model.name={said}", *more])
     model = recipe.model.model_copy(update={"name": trained})
     network = build_network(model, make_codec(recipe.codec, 64).channels)
     save_model(path, network, recipe, about={})
@@ -616,3 +616,198 @@ def test_predictions_of_other_films_cannot_be_drawn(
     said = run("draw", phantoms, "--predictions", found, "--out", tmp_path / "drawn")
     assert said.code == 2
     assert "none of its films" in said.lines[-1]
+
+
+# what predict leaves behind
+
+
+@pytest.fixture(scope="module")
+def thinnable(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network with dropout that learnt nothing, of the same kind as ``weights``."""
+    path = tmp_path_factory.mktemp("thinnable") / "thinnable.safetensors"
+    _save(path, trained="unet_small", said="unet_small", more=("model.dropout=0.2", "seed=1"))
+    return path
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_test_set_without_labels_is_predicted_as_the_plan_has_it(
+    run: Run, phantoms: Path, trained: Path, tmp_path: Path
+) -> None:
+    best, out = trained / "best_mre.safetensors", tmp_path / "test"
+    said = run("predict", phantoms / "images", "--weights", best, "--out", out, "--prefix", "test_")
+    assert (said.code, said.out.strip()) == (0, str(out / "test_predictions.json"))
+    assert sorted(path.name for path in out.iterdir()) == [
+        "overlays", "test_predictions.json", "test_summary.csv"
+    ]  # fmt: skip
+    rows = rows_of(out / "test_summary.csv")
+    overlays = sorted(path.stem for path in (out / "overlays").iterdir())
+    assert overlays == [row["film"] for row in rows] == [f"phantom-{k:05d}" for k in range(10)]
+
+
+def test_a_summary_says_how_far_a_film_can_be_believed(tmp_path: Path) -> None:
+    """Figures by hand: corners that were not seen and vertebrae without a name do not count."""
+    from spondyl.cli.batch import write_predictions
+    from spondyl.data.sample import Sample
+    from spondyl.film.radiograph import PixelSpacing
+    from spondyl.spine.landmarks import Landmarks
+
+    steps = np.array([[0, 0], [40, 0], [0, 30], [40, 30]], dtype=float)
+    points = np.array([[100, 100 + 40 * k] for k in (0, 1, 3)], dtype=float)[:, None] + steps
+    points[0, 1] = np.nan
+    confidence = np.full((3, 4), 0.9)
+    confidence[0, 1], confidence[2, 3] = 0.0, 0.35
+    found = Landmarks(
+        points, confidence, (None, "L4", "S1"), np.array([np.nan, 0.9, 0.8]), facing="left"
+    )
+    known = Sample(
+        "a", tmp_path / "a.png", 400, 300, found, "a", "prediction", spacing=PixelSpacing(0.2, 0.1)
+    )
+    none = Sample(
+        "b", tmp_path / "b.png", 40, 30, Landmarks(np.zeros((0, 4, 2))), "b", "prediction"
+    )
+    write_predictions([known, none], tmp_path, made_by={}, prefix="x-")
+    one, other = rows_of(tmp_path / "x-summary.csv")
+    assert (one["vertebrae"], one["levels"], one["facing"]) == ("3", "? L4 S1", "left")
+    assert float(one["mean_confidence"]) == pytest.approx((10 * 0.9 + 0.35) / 11, abs=1e-4)
+    assert (one["lowest_confidence"], one["mean_level_probability"]) == ("0.35", "0.85")
+    assert one["gap"] == "yes"
+    assert (one["width"], one["height"]) == ("300", "400")
+    assert (one["row_mm"], one["column_mm"], one["spacing_plane"]) == ("0.2", "0.1", "unknown")
+    blank = ("facing", "mean_confidence", "lowest_confidence", "mean_level_probability", "gap")
+    assert all(other[name] == "" for name in (*blank, "row_mm", "column_mm", "spacing_plane"))
+    assert (other["vertebrae"], other["note"]) == ("0", "no vertebra found")
+
+
+def test_the_spacing_of_a_film_is_in_its_summary_and_its_predictions(
+    run: Run, weights: Path, tmp_path: Path
+) -> None:
+    import pydicom
+    from pydicom.dataset import FileMetaDataset
+    from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian, generate_uid
+
+    film = pydicom.Dataset()
+    film.SOPClassUID, film.SOPInstanceUID = ComputedRadiographyImageStorage, generate_uid()
+    film.Modality, film.Rows, film.Columns = "CR", 120, 90
+    film.SamplesPerPixel, film.PhotometricInterpretation = 1, "MONOCHROME2"
+    film.BitsAllocated = film.BitsStored = 16
+    film.HighBit, film.PixelRepresentation = 15, 0
+    film.PixelSpacing = [0.4, 0.2]
+    film.PixelData = np.arange(120 * 90, dtype=np.uint16).tobytes()
+    film.file_meta = FileMetaDataset()
+    film.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    film.save_as(tmp_path / "film.dcm", enforce_file_format=True)
+    out = tmp_path / "out"
+    assert run("predict", tmp_path / "film.dcm", "--weights", weights, "--out", out).code == 0
+    [row] = rows_of(out / "summary.csv")
+    assert (row["row_mm"], row["column_mm"]) == ("0.4", "0.2")
+    [image] = json.loads((out / "predictions.json").read_text())["images"]
+    assert (image["spacing"]["row_mm"], image["aspect"]) == (0.4, 2.0)
+
+
+def test_predictions_are_not_written_over_unless_told_to(
+    run: Run, copied: Path, weights: Path, tmp_path: Path
+) -> None:
+    out, films = tmp_path / "out", copied / "images"
+    asked = ("predict", films, "--weights", weights, "--out", out)
+    assert run(*asked).code == 0
+    before = (out / "predictions.json").read_bytes()
+    said = run(*asked)
+    expected = f"{out / 'predictions.json'}: is there already; need another --out, or --overwrite"
+    assert (said.code, said.lines) == (2, [f"spondyl: {expected}"])
+    assert (out / "predictions.json").read_bytes() == before
+
+    (films / "phantom-00004.png").unlink()
+    (out / "overlays" / "own.png").write_bytes(b"mine")
+    (out / "notes.txt").write_text("mine")
+    assert run(*asked, "--overwrite").code == 0
+    left = sorted(path.name for path in (out / "overlays").iterdir())
+    assert left == ["own.png", *(f"phantom-{k:05d}.png" for k in range(10) if k != 4)]
+    assert (out / "notes.txt").read_text() == "mine"
+    assert len(rows_of(out / "summary.csv")) == 9
+
+
+def test_overlays_that_are_no_longer_true_do_not_stay(
+    run: Run, phantoms: Path, weights: Path, tmp_path: Path
+) -> None:
+    film = phantoms / "images" / "phantom-00001.png"
+    asked = ("predict", film, "--weights", weights, "--out", tmp_path)
+    assert run(*asked).code == 0
+    assert run(*asked, "--overwrite", "--no-overlays").code == 0
+    assert list((tmp_path / "overlays").iterdir()) == []
+
+
+def test_what_is_no_predictions_file_may_be_replaced_too(
+    run: Run, phantoms: Path, weights: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "predictions.json").write_text("{")
+    film = phantoms / "images" / "phantom-00001.png"
+    asked = ("predict", film, "--weights", weights, "--out", tmp_path, "--no-overlays")
+    assert run(*asked).code == 2
+    assert run(*asked, "--overwrite").code == 0
+    assert len(json.loads((tmp_path / "predictions.json").read_text())["images"]) == 1
+
+
+def test_two_prefixes_share_a_folder(
+    run: Run, phantoms: Path, weights: Path, tmp_path: Path
+) -> None:
+    film = phantoms / "images" / "phantom-00001.png"
+    asked = ("predict", film, "--weights", weights, "--out", tmp_path, "--no-overlays")
+    for prefix in ("test_", "val-2_", ""):
+        assert run(*asked, "--prefix", prefix).code == 0
+        assert run(*asked, "--prefix", prefix).code == 2
+    assert len(list(tmp_path.glob("*.json"))) == len(list(tmp_path.glob("*.csv"))) == 3
+
+
+@pytest.mark.parametrize("prefix", ["../x", "a b", "a/", "a.b", "\n", "é"])
+def test_a_prefix_is_no_path(run: Run, prefix: str, tmp_path: Path) -> None:
+    said = run(
+        "predict", "film.png", "--weights", "w", "--out", tmp_path / "out", "--prefix", prefix
+    )
+    assert (said.code, len(said.lines)) == (2, 1)
+    assert said.lines[0].endswith("need letters, digits, dashes and underscores only")
+    assert not (tmp_path / "out").exists()
+
+
+def test_networks_views_and_thinned_passes_are_options(
+    run: Run, phantoms: Path, weights: Path, thinnable: Path, tmp_path: Path
+) -> None:
+    film, out = phantoms / "images" / "phantom-00001.png", tmp_path / "out"
+    said = run(
+        "predict", film, "--weights", weights, "--weights", thinnable, "--tta", 2, "--out", out
+    )
+    assert said.code == 0
+    made_by = json.loads((out / "predictions.json").read_text())["info"]["made_by"]
+    assert made_by["weights"] == "untrained.safetensors, thinnable.safetensors"
+    assert made_by["tta"] == "2"
+    asked = ("predict", film, "--weights", thinnable, "--mc-dropout", 3, "--no-overlays")
+    answers = []
+    for name in ("once", "again"):
+        assert run(*asked, "--out", tmp_path / name).code == 0
+        answers.append((tmp_path / name / "predictions.json").read_bytes())
+    assert answers[0] == answers[1]
+
+
+def test_dropout_needs_a_network_that_has_it(
+    run: Run, phantoms: Path, weights: Path, tmp_path: Path
+) -> None:
+    film = phantoms / "images" / "phantom-00001.png"
+    said = run("predict", film, "--weights", weights, "--mc-dropout", 4, "--out", tmp_path / "x")
+    assert said.code == 2
+    assert said.lines == [
+        f"spondyl: {weights}: was trained without dropout; Monte-Carlo dropout needs a network "
+        "with model.dropout above 0"
+    ]
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize("asked", [("--tta", 0), ("--mc-dropout", -1), ("--tta", "two")])
+def test_an_impossible_number_of_passes_is_one_line(
+    run: Run, tmp_path: Path, asked: tuple[str, object]
+) -> None:
+    said = run("predict", "film.png", "--weights", "w", "--out", tmp_path / "x", *asked)
+    assert (said.code, len(said.lines)) == (2, 1)
+    assert asked[0] in said.lines[0]

@@ -9,7 +9,7 @@ from PIL import Image
 from spondyl.anatomy import LEVELS
 from spondyl.errors import FilmError
 from spondyl.film.letterbox import Letterbox
-from spondyl.film.radiograph import Radiograph
+from spondyl.film.radiograph import PixelSpacing, Radiograph
 from spondyl.predict import FoundFilm, Predictor, predict_films, within_film
 from spondyl.spine.calibration import Calibration
 from spondyl.spine.detections import Detections
@@ -210,6 +210,19 @@ def test_films_are_read_by_whoever_knows_most_of_them(tmp_path):
     assert [one.landmarks.facing for one in found] == [None, None]
 
 
+def test_a_film_keeps_its_spacing_where_it_has_one(tmp_path):
+    sizes = [(300, 200), (300, 200)]
+    paths = write_films(tmp_path, sizes)
+    known = PixelSpacing(0.2, 0.2, "detector")
+
+    def read(path: Path) -> Radiograph:
+        return film(300, 200, spacing=known if path == paths[1] else None)
+
+    detector = Oracle(*(column(*size) for size in sizes), sizes=sizes)
+    found, _ = predict_films(predictor_of(detector), paths, read=read)
+    assert [one.spacing for one in found] == [None, known]
+
+
 def test_what_the_reader_refuses_is_refused_in_its_words(tmp_path):
     paths = write_films(tmp_path, [(300, 200), (300, 200)])
 
@@ -227,8 +240,9 @@ def test_what_the_reader_refuses_is_refused_in_its_words(tmp_path):
 def test_a_film_without_vertebrae_is_found_empty(tmp_path):
     paths = write_films(tmp_path, [(300, 200)])
     detector = Oracle(np.zeros((0, 4, 2)), sizes=[(300, 200)])
-    [(path, landmarks, height, width)], refused = predict_films(predictor_of(detector), paths)
-    assert (path, len(landmarks), height, width, refused) == (paths[0], 0, 300, 200, [])
+    [found], refused = predict_films(predictor_of(detector), paths)
+    assert (found.path, found.height, found.width, refused) == (paths[0], 300, 200, [])
+    assert len(found.landmarks) == 0
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 8])

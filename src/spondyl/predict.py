@@ -15,7 +15,7 @@ from jaxtyping import UInt8
 from spondyl.anatomy import View
 from spondyl.errors import FilmError, UsageError
 from spondyl.film.letterbox import Letterbox, prepare
-from spondyl.film.radiograph import Radiograph
+from spondyl.film.radiograph import PixelSpacing, Radiograph
 from spondyl.film.reading import read_radiograph
 from spondyl.spine.calibration import Calibration
 from spondyl.spine.chain import Anchor, anchored, to_landmarks
@@ -94,12 +94,13 @@ class Predictor:
 
 
 class FoundFilm(NamedTuple):
-    """One film of a batch: its landmarks in image px, and its size in px."""
+    """One film of a batch: its landmarks in image px, its size in px, its spacing where known."""
 
     path: Path
     landmarks: Landmarks
     height: int
     width: int
+    spacing: PixelSpacing | None
 
 
 Refused = tuple[Path, str]
@@ -123,10 +124,10 @@ def predict_films(
     found: list[FoundFilm] = []
     reading = _Reading(paths, on_done, read)
     for unnamed in predictor.many(reading.films()):
-        path, height, width = reading.waiting.popleft()
+        path, height, width, spacing = reading.waiting.popleft()
         try:
             landmarks = unnamed if anchor is None else anchored(unnamed, anchor)
-            found.append(FoundFilm(path, landmarks, height, width))
+            found.append(FoundFilm(path, landmarks, height, width, spacing))
         except UsageError as error:
             reading.refused.append((path, f"{path}: {error}"))
         on_done(path)
@@ -135,12 +136,12 @@ def predict_films(
 
 @dataclass(slots=True)
 class _Reading:
-    """Films read one at a time: their sizes wait for the landmarks, their pixels need not."""
+    """Films read one at a time: their facts wait for the landmarks, their pixels need not."""
 
     paths: Sequence[Path]
     on_done: Callable[[Path], object]
     read: Callable[[Path], Radiograph]
-    waiting: deque[tuple[Path, int, int]] = field(default_factory=deque)
+    waiting: deque[tuple[Path, int, int, PixelSpacing | None]] = field(default_factory=deque)
     refused: list[Refused] = field(default_factory=list)
 
     def films(self) -> Iterator[Radiograph]:
@@ -151,7 +152,7 @@ class _Reading:
                 self.refused.append((path, str(error)))
                 self.on_done(path)
             else:
-                self.waiting.append((path, film.height, film.width))
+                self.waiting.append((path, film.height, film.width, film.spacing))
                 yield film
 
 

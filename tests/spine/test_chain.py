@@ -17,7 +17,7 @@ from synthetic_spine import (
 from spondyl.anatomy import LEVELS, MIRRORED_CORNERS
 from spondyl.errors import UsageError
 from spondyl.spine.calibration import Calibration
-from spondyl.spine.chain import anchored, assemble, keep_order, level_note
+from spondyl.spine.chain import anchored, assemble, has_gap, keep_order, level_note
 from spondyl.spine.detections import Detections
 from spondyl.spine.landmarks import Landmarks
 
@@ -251,3 +251,25 @@ def test_slots_keep_their_order_and_lose_the_doubtful():
     np.testing.assert_array_equal(found.points, corners[[0, 1, 3, 5, 6]])
     assert found.levels is None
     assert found.facing is None
+
+
+@pytest.mark.parametrize("missed", [2, 3])
+@pytest.mark.parametrize("named", [False, True])
+def test_a_vertebra_that_was_missed_leaves_a_gap(missed, named):
+    levels = tuple(name for i, name in enumerate(LUMBAR) if i != missed)
+    found = Landmarks(spine(levels), levels=levels if named else None)
+    assert has_gap(found)
+    assert not has_gap(Landmarks(spine(LUMBAR), levels=LUMBAR if named else None))
+
+
+def test_names_say_more_of_a_gap_than_distances():
+    """The ones on either side are named: whatever lies between them, a level is missing, or not."""
+    apart = spine(("L1", "L3"))
+    assert not has_gap(Landmarks(apart, levels=("L1", "L2")))
+    assert has_gap(Landmarks(spine(("L1", "L2")), levels=("L1", "L3")))
+    assert has_gap(Landmarks(apart, levels=("L1", None)))
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_fewer_than_two_vertebrae_have_no_gap(count):
+    assert not has_gap(Landmarks(spine(LUMBAR)[:count]))

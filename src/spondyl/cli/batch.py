@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import typer
+from jaxtyping import Float64
 
 from spondyl.atomic import write_text, write_with
 from spondyl.cli.console import progress, say
 from spondyl.data.coco import write_coco
 from spondyl.data.sample import Sample
-from spondyl.errors import FilmError
+from spondyl.errors import FilmError, UsageError
 from spondyl.film.radiograph import Radiograph
 from spondyl.film.reading import read_radiograph
 from spondyl.judging.report import to_csv
 from spondyl.predict import FoundFilm, Predictor, predict_films
-from spondyl.spine.chain import Anchor, level_note
+from spondyl.spine.chain import Anchor, has_gap, level_note
 from spondyl.spine.drawing import draw_overlay
 
 Pair = tuple[Sample, Sample | None]
@@ -95,12 +99,50 @@ def predict_batch(
     return [_predicted(film, wanted[film.path]) for film in found]
 
 
-def write_predictions(samples: Sequence[Sample], out: Path, *, made_by: Mapping[str, str]) -> Path:
-    """Writes ``predictions.json`` and ``summary.csv``; returns the former."""
-    path = out / "predictions.json"
+def check_place(out: Path, prefix: str, *, overwrite: bool) -> None:
+    """Refuses a prefix that is no part of a name, and a place that is taken.
+
+    Raises:
+        UsageError: the prefix has other characters than letters, digits, dashes and underscores,
+            or ``out`` holds predictions of that name and ``overwrite`` was not asked for.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9_-]*", prefix):
+        raise UsageError(f"--prefix {prefix}: need letters, digits, dashes and underscores only")
+    path = _predictions(out, prefix)
+    if path.exists() and not overwrite:
+        raise UsageError(f"{path}: is there already; need another --out, or --overwrite")
+
+
+def write_predictions(
+    samples: Sequence[Sample], out: Path, *, made_by: Mapping[str, str], prefix: str = ""
+) -> Path:
+    """Writes ``predictions.json`` and ``summary.csv`` after a prefix; returns the former.
+
+    Of predictions that are replaced the overlays go too: they show what no longer holds.
+    """
+    path = _predictions(out, prefix)
+    for key in _keys(path):
+        (out / "overlays" / _overlay(key)).unlink(missing_ok=True)
     write_coco(path, samples, made_by=made_by)
-    write_text(out / "summary.csv", to_csv([_row(sample) for sample in samples]))
+    write_text(out / f"{prefix}summary.csv", to_csv([_row(sample) for sample in samples]))
     return path
+
+
+def _predictions(out: Path, prefix: str) -> Path:
+    return out / f"{prefix}predictions.json"
+
+
+def _keys(path: Path) -> list[str]:
+    """The films that a predictions file names; none where there is none that can be read."""
+    try:
+        return [str(image["key"]) for image in json.loads(path.read_bytes())["images"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def _overlay(key: str) -> str:
+    """The name of a film's picture."""
+    return f"{key.strip('/').replace('/', '_')}.png"
 
 
 def _predicted(film: FoundFilm, known: str | Sample) -> Sample:
@@ -108,6 +150,7 @@ def _predicted(film: FoundFilm, known: str | Sample) -> Sample:
         return replace(
             known,
             landmarks=film.landmarks,
+            spacing=film.spacing,
             origin="prediction",
             complete_above=False,
             complete_below=False,
@@ -121,24 +164,47 @@ def _predicted(film: FoundFilm, known: str | Sample) -> Sample:
         landmarks=film.landmarks,
         group=known,
         origin="prediction",
+        spacing=film.spacing,
+        aspect=film.spacing.aspect if film.spacing else 1.0,
     )
 
 
 def _draw(sample: Sample, reference: Sample | None, folder: Path) -> Path:
     under = reference.landmarks if reference else None
     picture = draw_overlay(sample.radiograph(), sample.landmarks, reference=under)
-    path = folder / f"{sample.key.strip('/').replace('/', '_')}.png"
+    path = folder / _overlay(sample.key)
     write_with(path, lambda temporary: picture.save(temporary, format="PNG"))
     return path
 
 
 def _row(sample: Sample) -> dict[str, object]:
-    """One film of the summary; ``?`` stands for a vertebra without a name."""
-    found = sample.landmarks
+    """One film of the summary; ``?`` stands for a vertebra without a name, nothing for no figure.
+
+    Confidence is over the corners that were found, level probability over the named vertebrae.
+    """
+    found, spacing = sample.landmarks, sample.spacing
+    confidence = found.confidence[~np.isnan(found.points[..., 0])]
     return {
         "film": sample.key,
         "vertebrae": len(found),
         "levels": " ".join(name or "?" for name in found.names),
         "facing": found.facing,
+        "mean_confidence": _figure(np.mean, confidence),
+        "lowest_confidence": _figure(np.min, confidence),
+        "mean_level_probability": _figure(np.mean, found.level_probability),
+        "gap": ("yes" if has_gap(found) else "no") if len(found) else None,
         "note": level_note(found) or "no vertebra found",
+        "width": sample.width,
+        "height": sample.height,
+        "row_mm": spacing.row_mm if spacing else None,
+        "column_mm": spacing.column_mm if spacing else None,
+        "spacing_plane": spacing.plane if spacing else None,
     }
+
+
+def _figure(
+    statistic: Callable[[np.ndarray], float], values: Float64[np.ndarray, "*n"]
+) -> float | None:
+    """Of the values that are known, to four decimals; None where there is none."""
+    known = values[~np.isnan(values)]
+    return round(float(statistic(known)), 4) if len(known) else None

@@ -27,7 +27,10 @@ def predict(
         list[Path] | None, typer.Argument(help="Films, or folders of them.", show_default=False)
     ] = None,
     *,
-    weights: Annotated[Path, typer.Option(help="Checkpoint that training wrote.")],
+    weights: Annotated[
+        list[Path],
+        typer.Option(help="Checkpoint that training wrote; given several times, they vote."),
+    ],
     out: OutFolder,
     data: Annotated[
         Path | None,
@@ -44,26 +47,40 @@ def predict(
             show_default=False,
         ),
     ] = None,
+    tta: Annotated[
+        int,
+        typer.Option(min=1, help="Views of each film, slightly varied, never mirrored; 1: as is."),
+    ] = 1,
+    mc_dropout: Annotated[
+        int, typer.Option(min=0, help="Passes with the dropout of training at work; 0: none.")
+    ] = 0,
     device: Device = "auto",
     overlays: Annotated[bool, typer.Option(help="Draw each film.")] = True,
+    prefix: Annotated[
+        str, typer.Option(help="Begins the names of both files, such as test_.", show_default=False)
+    ] = "",
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace predictions that are there already.")
+    ] = False,
 ) -> None:
     """Find and name the vertebrae of films.
 
     Writes predictions.json (COCO keypoints), summary.csv and overlays/, and prints the first. A
-    film that cannot be read is named, and the others go on.
+    film that cannot be read is named, and the others go on. Checkpoints, views and passes multiply.
     """
-    from spondyl.cli.batch import Batch, predict_batch, write_predictions
+    from spondyl.cli.batch import Batch, check_place, predict_batch, write_predictions
     from spondyl.cli.inputs import parse_anchor
 
     place = parse_anchor(anchor)
+    check_place(out, prefix, overwrite=overwrite)
     batch = Batch()
     wanted = _wanted(films or [], data, batch, format=format, split=split, part=part)
     batch.expect(len(wanted))
     from spondyl.learning.detector import load_predictor  # after all that needs no torch
 
-    predictor = load_predictor(weights, device=device)
+    predictor = load_predictor(*weights, device=device, tta=tta, mc_dropout=mc_dropout)
     samples = predict_batch(predictor, wanted, batch, anchor=place)
-    written = write_predictions(samples, out, made_by=predictor.made_by)
+    written = write_predictions(samples, out, made_by=predictor.made_by, prefix=prefix)
     if overlays:
         batch.draw([(sample, None) for sample in samples], out / "overlays")
     print(written)
@@ -111,7 +128,9 @@ def _wanted(
             raise UsageError("--split, --part and --format: only with --data")
         return dict(name_films(find_films(films)))
     samples = read_samples(data, format=format, skip_bad=True, batch=batch)
-    return {sample.path: sample for sample in select_part(samples, split, part)}
+    return {
+        sample.path: sample for sample in select_part(samples, split, part, refused=batch.failed)
+    }
 
 
 def _pairs(films: Path, predictions: Path | None, format: str | None, batch: Batch) -> list[Pair]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -105,6 +106,20 @@ def level_note(landmarks: Landmarks) -> str | None:
     if unnamed:
         return f"level undetermined for {unnamed} of {len(landmarks)} vertebrae; {assumption}"
     return assumption
+
+
+def has_gap(landmarks: Landmarks) -> bool:
+    """Whether a vertebra between the first and the last was missed.
+
+    So it is where two neighbours are named and a level lies between them or, where one has no
+    name, where they lie as far apart as vertebrae with another one between them.
+    """
+    steps = levels_between(Bodies.of(landmarks.points, np.ones(len(landmarks))))
+    numbers = [LEVELS.index(name) if name in LEVELS else None for name in landmarks.names]
+    return any(
+        bool(step > 1) if upper is None or lower is None else lower - upper > 1
+        for step, (upper, lower) in zip(steps, pairwise(numbers), strict=True)
+    )
 
 
 def _names(
