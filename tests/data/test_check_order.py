@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from spondyl.data.check_order import Chain, check_order, described
 
-from .columns import column, kinds, listing
+from .columns import body, column, kinds, listing
 
 COLUMN = column()
 NAMES = ("T11", "T12", "L1", "L2", "L3", "L4", "L5", "S1")
@@ -121,3 +121,13 @@ def test_a_sacrum_with_one_endplate_is_checked_by_what_is_there():
     assert found(points) == []
     points[-1] = points[-1, [1, 0, 3, 2]]
     assert kinds(found(points)) == {("corners mirrored", 8)}
+
+
+@pytest.mark.parametrize("order", [(1, 3, 0, 2), (2, 0, 3, 1)])
+@pytest.mark.parametrize("angle", [0, 20, 30])
+def test_a_steep_sacrum_turned_by_a_quarter_is_told_by_the_endplate_above(order, angle):
+    points = COLUMN.copy()
+    points[-1] = body(points[-1].mean(axis=0), 18 + angle)
+    assert found(points) == []
+    points[-1] = points[-1, list(order)]
+    assert kinds(found(points)) == {("corners rotated", 8)}

@@ -76,8 +76,7 @@ def test_discs_outlined_as_vertebrae_are_endplates_shifted():
     plates = COLUMN.reshape(-1, 2, 2)
     shifted = np.delete(plates, 8, axis=0)[:-1].reshape(-1, 4, 2)
     faults = found(shifted)
-    assert [f.kind for f in faults] == ["gap", "endplates shifted", "endplates shifted"]
-    assert [f.vertebra for f in faults] == [5, 6, 7]
+    assert [(f.kind, f.vertebra) for f in faults] == [("gap", 5), ("endplates shifted", 6)]
 
 
 @pytest.mark.parametrize(

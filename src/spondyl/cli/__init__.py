@@ -16,6 +16,7 @@ from typing import Annotated, Any, Final
 import typer
 from typer.exceptions import TyperException
 
+from spondyl.cli.checking import check
 from spondyl.cli.comparing import compare
 from spondyl.cli.converting import convert, data
 from spondyl.cli.films import draw, predict
@@ -39,7 +40,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 for _command in (
-    demo, phantom, split, train, predict, evaluate, compare, draw, history, convert, data,
+    demo, phantom, check, split, train, predict, evaluate, compare, draw, history, convert, data,
 ):  # fmt: skip
     app.command()(_command)
 

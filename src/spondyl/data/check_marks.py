@@ -19,7 +19,7 @@ SLOTS: Final = 10
 
 _AP_SLOTS: Final = 17
 _BEYOND: Final = 1.0  # px: how far beyond the film's edge rounding may put a corner
-_POKES: Final = 0.1  # heights: how far a corner may poke out of its box
+_POKES: Final = 0.08  # heights: how far a corner may poke out of its box
 _PADDING: Final = 0.75  # heights: a box further from its corners is another vertebra's
 _TIGHT: Final = 0.75  # px: a box as near as this to its corners is not padded
 _LAST: Final = frozenset({"S1", "S2"})

@@ -35,7 +35,8 @@ _KINDS: Final[dict[Permutation, tuple[str, str]]] = {
     (1, 3, 0, 2): ("corners rotated", "the corners are turned by a quarter turn"),
     (2, 0, 3, 1): ("corners rotated", "the corners are turned by a quarter turn"),
 }
-
+_QUARTERS: Final = ((1, 3, 0, 2), (2, 0, 3, 1))
+_STANDS: Final = 0.6  # how much nearer the endplate above is to the endplate that it stands on
 _PERMUTATIONS: Final[tuple[Permutation, ...]] = (CANONICAL, *_KINDS, *permutations(range(4)))
 """The likely ones first: where corners were not seen, several give the same."""
 
@@ -68,10 +69,11 @@ class Chain:
         stated = source is None or source.order_stated
         found = canonical(points, order=CANONICAL if stated else None)
         listed = np.asarray(points)[found.indices]
-        own = tuple(_permutation(a, b) for a, b in zip(listed, found.points, strict=True))
+        right = _with_last_turned(found.points)
+        own = tuple(_permutation(a, b) for a, b in zip(listed, right, strict=True))
         boxes = np.full((len(points), 4), np.nan) if source is None else source.boxes
         return cls(
-            sample, listed, found.points, boxes[found.indices], _names(sample, found),
+            sample, listed, right, boxes[found.indices], _names(sample, found),
             found.indices, own, Counter(own).most_common(1)[0][0] if own else CANONICAL, stated,
         )  # fmt: skip
 
@@ -100,6 +102,25 @@ def described(permutation: Permutation) -> tuple[str, str]:
 def _listing(permutation: Permutation) -> list[str]:
     """What each corner of the list really is."""
     return [CORNERS[permutation.index(place)] for place in range(4)]
+
+
+def _with_last_turned(points: Float64[np.ndarray, "v 4 2"]) -> Float64[np.ndarray, "v 4 2"]:
+    """The last vertebra turned by a quarter where a wall lies over the endplate above it.
+
+    The sacrum may be so steep against the chain that its direction does not tell; but its superior
+    endplate is what the vertebra above stands on, and more nearly parallel to it.
+    """
+    if len(points) < 2:
+        return points
+    above = points[-2, 2:]
+    turned = points[-1][np.array([CANONICAL, *_QUARTERS])]
+    away = np.linalg.norm(turned[:, :2].mean(axis=1) - above.mean(axis=0), axis=1)
+    plates = turned[:, 1] - turned[:, 0]
+    parallel = plates @ (above[1] - above[0]) / np.maximum(np.linalg.norm(plates, axis=1), 1e-9)
+    best = int(np.where(parallel >= parallel[0], away, np.inf).argmin())
+    if np.isnan(away).any() or away[best] > _STANDS * away[0]:
+        return points
+    return np.concatenate([points[:-1], turned[best][None]])
 
 
 def _permutation(

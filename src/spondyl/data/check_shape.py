@@ -52,6 +52,7 @@ class Limits:
 LIMITS: Final = Limits()
 
 _EDGE: Final = 1.0  # px: as near to the film's edge, a corner was cut off by it
+_NARROW: Final = 2 / 3  # of a limit: as wide at least is a space at its narrow end
 _REACH: Final = 3  # neighbours a side that a vertebra is compared with
 _SPREAD: Final = 4.0  # robust standard deviations that a difference must have, too
 _MAD: Final = 1.4826  # of a normal distribution: standard deviation / median absolute deviation
@@ -186,28 +187,36 @@ def _are_equal(
 
 
 def _spaces(view: _Column) -> Iterator[Fault]:
-    """Spaces between facing endplates that are too wide for a disc."""
+    """Spaces between facing endplates that are too wide for a disc, at both of their ends."""
     kept = [k for k in range(len(view.chain)) if k not in view.spared]
     if len(kept) < 3:
         return
-    points, centres = view.points[kept], view.centres[kept]
-    steps = np.linalg.norm(np.diff(centres, axis=0), axis=1)
-    upper, lower = points[:-1, 2:].mean(axis=1), points[1:, :2].mean(axis=1)
-    across = points[:, 1::2] - points[:, ::2]
-    level = _unit(_unit(across[:-1, 1]) + _unit(across[1:, 0]))
-    spaces = np.abs(((lower - upper) * level[:, ::-1] * [-1, 1]).sum(axis=1))
-    for k, space in enumerate(spaces):
-        pitch = _pitch(steps, k)
-        if not space > view.limits.shifted * pitch:
-            continue
+    spaces, narrowest = _between(view.points[kept])
+    steps = np.linalg.norm(np.diff(view.centres[kept], axis=0), axis=1)
+    sacrum = None if view.chain.sample.view == "ap" else len(view.chain) - 1
+    for k, (space, narrow) in enumerate(zip(spaces, narrowest, strict=True)):
+        pitch, at = _pitch(steps, k), kept[k + 1]
         left_out = space > view.limits.gap * pitch
+        limit = view.limits.gap if left_out or at == sacrum else view.limits.shifted
+        if not (space > limit * pitch and narrow > _NARROW * limit * pitch):
+            continue
         above = view.chain.levels[kept[k]] or f"V{kept[k] + 1}"
         evidence = (
             f"{space:.0f} px to the endplate of {above}, vertebrae follow every {pitch:.0f} px: "
             + ("room for a vertebra" if left_out else "more than a disc")
         )
         kind = "gap" if left_out else "endplates shifted"
-        yield view.chain.fault(kind, evidence, kept[k + 1], size=space / pitch)
+        yield view.chain.fault(kind, evidence, at, size=space / pitch)
+
+
+def _between(
+    points: Float64[np.ndarray, "v 4 2"],
+) -> tuple[Float64[np.ndarray, " w"], Float64[np.ndarray, " w"]]:
+    """The distance of facing endplates, in the middle and at their nearer ends, px."""
+    across = points[:, 1::2] - points[:, ::2]
+    level = _unit(_unit(across[:-1, 1]) + _unit(across[1:, 0]))
+    ends = ((points[1:, :2] - points[:-1, 2:]) * (level[:, None, ::-1] * [-1, 1])).sum(axis=-1)
+    return ends.mean(axis=1), ends.min(axis=1)
 
 
 def _pitch(steps: Float64[np.ndarray, " n"], k: int) -> float:

@@ -1,0 +1,144 @@
+"""Which command finds the faults in labels, and writes a repaired copy?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from spondyl.cli.arguments import Format
+
+if TYPE_CHECKING:
+    from spondyl.data.checking import Checked
+    from spondyl.data.faults import Fault
+    from spondyl.data.sample import AnnotationSet
+
+_FILMS = 10  # in the table of the worst ones
+
+
+def check(
+    data: Annotated[Path, typer.Argument(help="Folder of annotated films, or one file.")],
+    *,
+    format: Format = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Folder for the page of faults.", show_default=False),
+    ] = None,
+    json: Annotated[
+        Path | None, typer.Option(help="JSON file of faults to write.", show_default=False)
+    ] = None,
+    fix: Annotated[
+        Path | None,
+        typer.Option(help="Folder for a repaired copy of the labels.", show_default=False),
+    ] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="Checkpoint to compare the labels with.", show_default=False),
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Films read at a time.")] = 2,
+) -> None:
+    """Find the faults in labels: order, shape, gaps, copies, what does not belong together.
+
+    Prints what was found; --out writes a page with pictures, --json every fault. --fix writes a
+    repaired copy in COCO keypoints with changes.json and changes.csv; only what is certain is
+    changed, and DATA is never touched. Exit code 1 where there are errors in DATA.
+    """
+    from spondyl.atomic import write_json
+    from spondyl.cli.console import progress
+    from spondyl.data.checking import check_annotations, films_to_read
+    from spondyl.data.folder import read_annotations
+    from spondyl.data.repairing import check_target
+
+    if fix is not None:
+        check_target(fix, data)
+    found = read_annotations(data, format=format)
+    more = [] if weights is None else _disagreements(weights, found)
+    with progress("checking", films_to_read(data, found)) as done:
+        checked = check_annotations(data, found, more=more, workers=workers, on_done=done)
+    _print(checked)
+    if json is not None:
+        write_json(json, checked.to_json())
+    if out is not None:
+        print(_write_page(checked, found, out))
+    if fix is not None:
+        print(_write_repaired(found, fix))
+    if checked.errors:
+        raise typer.Exit(1)
+
+
+def _disagreements(weights: Path, found: AnnotationSet) -> list[Fault]:
+    """What a network sees otherwise; a film that cannot be read is told elsewhere."""
+    from spondyl.cli.console import progress
+    from spondyl.data.check_network import check_network
+    from spondyl.learning.detector import load_predictor
+    from spondyl.predict import predict_films
+
+    known = {sample.path: sample for sample in found.samples}
+    predictor = load_predictor(weights)
+    with progress("predicting", len(known)) as done:
+        counter = iter(range(1, len(known) + 1))
+        films, _ = predict_films(
+            predictor,
+            list(known),
+            on_done=lambda path: done(next(counter)),
+            read=lambda path: known[path].radiograph(),
+        )
+    return [fault for f in films for fault in check_network(known[f.path], f.landmarks)]
+
+
+def _print(checked: Checked) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from spondyl.data.faults import counts
+
+    console = Console()
+    table = Table("severity", "kind", "faults")
+    for severity, kinds in counts(checked.faults).items():
+        for kind, count in kinds.items():
+            table.add_row(severity, kind, str(count))
+    worst = Table("film", "errors", "warnings")
+    for film, errors, warnings in checked.worst_films[:_FILMS]:
+        worst.add_row(film, str(errors), str(warnings))
+    for each in (table, worst):
+        if each.row_count:
+            console.print(each)
+    for fault in checked.faults:
+        if not fault.film:
+            console.print(str(fault), markup=False, highlight=False)
+    print(
+        f"{checked.films} films, {checked.vertebrae} vertebrae: {len(checked.errors)} errors,"
+        f" {len(checked.faults) - len(checked.errors)} warnings and notes"
+    )
+
+
+def _write_page(checked: Checked, found: AnnotationSet, out: Path) -> Path:
+    from spondyl.atomic import write_text
+    from spondyl.cli.console import progress
+    from spondyl.judging.check_page import MOST_PICTURES, check_page, draw_faults
+
+    with progress("drawing", min(MOST_PICTURES, len(checked.worst_films))) as done:
+        pictures, left_out = draw_faults(checked, found.samples, on_done=done)
+    path = out / "faults.html"
+    write_text(path, check_page(checked, pictures, left_out=left_out))
+    return path
+
+
+def _write_repaired(found: AnnotationSet, folder: Path) -> Path:
+    """Writes the copy and the list of its changes; the films stay where they are."""
+    import json
+
+    from spondyl.atomic import write_json, write_text
+    from spondyl.data.coco import write_coco
+    from spondyl.data.repairing import repair
+    from spondyl.judging.report import to_csv
+
+    samples, changes = repair(found)
+    path = folder / "annotations.json"
+    write_coco(path, samples)
+    rows = [change.to_json() for change in changes]
+    write_json(folder / "changes.json", rows)
+    flat = [row | {key: json.dumps(row[key]) for key in ("before", "after")} for row in rows]
+    write_text(folder / "changes.csv", to_csv(flat))
+    return path
