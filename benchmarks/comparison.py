@@ -61,6 +61,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--long-side", type=int, default=512)
+    parser.add_argument("--note", default="", help="what a reader must know of the machine")
     parser.add_argument("--network", action="append", choices=NETWORKS)
     parser.add_argument("--codec", action="append", choices=CODECS)
     return parser.parse_args()
@@ -88,7 +89,15 @@ def compared(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
         evaluation |= {"per_film": [], "curve": {"radii": [], "shares": {}}, "worst": []}
     recipe = {"recipe": asked.recipe.name, "settings": asked.set, "seed": asked.seed}
     counts = dict(zip(("train", "val", "unseen"), COUNTS, strict=True))
-    origin = {"version": spondyl.__version__, **recipe, "films": counts}
+    manifest = json.loads((Path(runs[0]) / "run.json").read_text())
+    origin = {
+        "version": spondyl.__version__,
+        **recipe,
+        "films": counts,
+        "epochs": read_recipe(Path(runs[0]) / "recipe.yaml").training.epochs,
+        "device": f"{manifest['device_name']}, {manifest['threads']} thread(s) a run",
+        "note": asked.note,
+    }
     return {"origin": origin, "comparison": said}
 
 
