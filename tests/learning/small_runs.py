@@ -17,11 +17,15 @@ NAMES = ("L3", "L4", "L5", "S1")
 
 
 def draw_samples(folder: Path) -> list[Sample]:
-    """Bright boxes in a column on a dark film: a spine that is quick to learn."""
+    """Bright boxes in a column: a spine that is quick to learn.
+
+    The dark blocks behind them make each film an exposure of its own.
+    """
     rng = np.random.default_rng(0)
     made = []
     for index in range(16):
-        image = Image.new("L", (96, 128), 40)
+        blocks = rng.integers(100, size=(16, 12), dtype=np.uint8)
+        image = Image.fromarray(blocks).resize((96, 128), Image.Resampling.NEAREST)
         draw = ImageDraw.Draw(image)
         x, y = rng.uniform(30, 40), rng.uniform(12, 20)
         quads = []
