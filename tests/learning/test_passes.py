@@ -82,7 +82,7 @@ def test_no_view_mirrors_a_film() -> None:
     """A positive determinant keeps left on the left, and the turn is small."""
     linear = np.stack([view.matrix(SIZE)[:2, :2] for view in views(200)])
     assert (np.linalg.det(linear) > 0.8).all()
-    assert (np.abs(np.degrees(np.arctan2(linear[:, 1, 0], linear[:, 0, 0]))) <= 4).all()
+    assert (np.abs(np.degrees(np.arctan2(linear[:, 1, 0], linear[:, 0, 0]))) <= 2).all()
 
 
 def test_views_fill_their_ranges_evenly() -> None:
@@ -96,11 +96,11 @@ def test_views_fill_their_ranges_evenly() -> None:
 
 @pytest.mark.parametrize("view", views(33))
 def test_a_film_stays_within_its_input(view: View) -> None:
-    """Three by four, as tall as the input: no corner of it leaves by more than 3 % of the side."""
+    """Three by four, as tall as the input: no corner of it leaves by more than 5 % of the side."""
     edge = (SIZE - 1) * np.array([[0.125, 0.0], [0.875, 0.0], [0.125, 1.0], [0.875, 1.0]])
     matrix = view.matrix(SIZE)
     seen = edge @ matrix[:2, :2].T + matrix[:2, 2]
-    assert (np.abs(seen - (SIZE - 1) / 2) <= 0.53 * SIZE).all()
+    assert (np.abs(seen - (SIZE - 1) / 2) <= 0.55 * SIZE).all()
 
 
 def test_grey_values_follow_gamma_and_stay_in_range() -> None:
