@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from spondyl.anatomy import CORNERS, LEVELS
-from spondyl.data.faults import Fault
+from spondyl.data.faults import Fault, Severity
 from spondyl.data.sample import Sample
 from spondyl.spine.calibration import match_centres
 from spondyl.spine.landmarks import Landmarks, reference_heights
@@ -64,7 +64,7 @@ def _unmatched_predictions(
     for at in sorted(set(range(len(predicted))) - matched):
         x, y = predicted.centres[at]
         evidence = f"the network sees a vertebra at ({x:.0f}, {y:.0f}) that is not labelled"
-        severity = "warning" if at in inside else "note"
+        severity: Severity = "warning" if at in inside else "note"
         yield Fault("seen by the network only", sample.key, evidence, severity=severity)
 
 
