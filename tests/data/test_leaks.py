@@ -62,7 +62,7 @@ def test_a_clean_split_has_no_leak() -> None:
         ),
         (
             split_of({"a": "1"}, {"b": "2"}, links=(Link("b", "a", "near-duplicate"),)),
-            "b (val) and a (train): near-duplicate",
+            "a (train) and b (val): near-duplicate",
         ),
     ],
 )
@@ -87,7 +87,7 @@ def test_a_mirrored_film_on_the_other_side_is_found() -> None:
     found = [str(leak) for leak in find_leaks(split, fingerprints=known)]
     assert found == [
         "a (train) and b (val): mirrored copy (distance 0.00)",
-        "b (val) and c (train): mirrored copy (distance 0.00)",
+        "c (train) and b (val): mirrored copy (distance 0.00)",
     ]
 
 

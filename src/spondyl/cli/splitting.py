@@ -129,7 +129,7 @@ def _print_table(made: Split, samples: Sequence[Sample]) -> None:
     from spondyl.data.splitting import PARTS, stratum_of
 
     stratum = {sample.key: stratum_of(sample) for sample in samples}
-    table = Table("", *PARTS, box=None)
+    table = Table("", *PARTS, box=None, pad_edge=False)
     table.add_row("films", *(str(len(made.keys(part))) for part in PARTS))
     table.add_row("groups", *(str(len({made.groups[k] for k in made.keys(p)})) for p in PARTS))
     for place, title in enumerate(("source", "vertebrae", "facing")):

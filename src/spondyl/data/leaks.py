@@ -115,5 +115,7 @@ def _crossing(places: Sequence[_Place], labels: Mapping[str, str], why: str) -> 
 def _apart(sides: Mapping[str, list[Part]], one: str, other: str, why: str) -> Iterator[Leak]:
     """Whether two films are in two parts."""
     for part, other_part in product(sides.get(one, ()), sides.get(other, ())):
-        if part != other_part:
+        if PARTS.index(part) < PARTS.index(other_part):
             yield Leak(one, part, other, other_part, why)
+        elif part != other_part:
+            yield Leak(other, other_part, one, part, why)
