@@ -21,7 +21,8 @@ from spondyl.data.splitting import PARTS, read_split, write_split
 
 SETTINGS = (
     "model.name=unet_small", "model.pretrained=false", "data.image_size=64", "training.epochs=1",
-    "training.batch_size=4", "training.validate_every=1", "training.warmup_epochs=0", "training.frozen_epochs=0",
+    "training.batch_size=4", "training.validate_every=1", "training.warmup_epochs=0",
+    "training.frozen_epochs=0",
 )  # fmt: skip
 TRAIN = ("--recipe", "demo", *(word for each in SETTINGS for word in ("--set", each)))
 SHARES = ("--val", "0.3", "--test", "0.2")
