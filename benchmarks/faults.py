@@ -12,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
+from spondyl.data.faults import Fault
 from spondyl.data.phantom import Plan, plan_phantom
 from spondyl.data.sample import Listed, Sample
-from spondyl.spine.landmarks import Landmarks
+from spondyl.spine.landmarks import Landmarks, reference_heights
 
 GRADES = ("hidden", "small", "gross")
 ILL = frozenset({"slip", "wedge", "fracture"})
@@ -293,6 +294,44 @@ def stopped_early(film: Film, rng: np.random.Generator, grade: str) -> Spoilt:
     return Spoilt(
         replace(sample, complete_above=False), frozenset({"unlabelled above"}), frozenset()
     )
+
+
+Judged = tuple[Sample, Callable[[list[Fault]], bool]]
+"""A spoilt sample, and whether what is told of it names the fault."""
+
+
+def level_shifted(sample: Sample, rng: np.random.Generator, n: int) -> Judged:
+    """All labels one vertebra further down, the last left out; or up, with one more above T1."""
+    points = sample.landmarks.points
+    above = points[:1] + (points[0] - points[1]).mean(axis=0)
+    moved = points[1:] if n % 2 == 0 else np.concatenate([above, points[:-1]])
+    levels = sample.landmarks.levels[: len(moved)]
+    spoilt = relabelled(sample, Landmarks(moved, levels=levels))
+    return spoilt, lambda faults: any(f.kind == "level shift" for f in faults)
+
+
+def one_corner_moved(share: float) -> Callable[..., Judged]:
+    """One corner moved by a share of the vertebra's height, in any direction."""
+
+    def inject(sample: Sample, rng: np.random.Generator, n: int) -> Judged:
+        points = sample.landmarks.points.copy()
+        at, corner = int(rng.integers(len(points))), int(rng.integers(4))
+        points[at, corner] += share * reference_heights(sample.landmarks)[at] * unit(rng)
+        spoilt = relabelled(sample, sample.landmarks.moved(points))
+        return spoilt, lambda faults: any(
+            f.kind in NETWORK and f.vertebra == at + 1 for f in faults
+        )
+
+    return inject
+
+
+NETWORK = frozenset({"corner disagrees", "seen by the label only"})
+
+
+def relabelled(sample: Sample, landmarks: Landmarks) -> Sample:
+    points = landmarks.points
+    listed = Listed(points, np.full((len(points), 4), np.nan), (None,) * len(points))
+    return replace(sample, landmarks=landmarks, listed=listed)
 
 
 def unit(rng: np.random.Generator) -> np.ndarray:
