@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -138,7 +139,7 @@ def test_a_run_that_was_trained_on_the_judged_films_is_refused(
     write_split(swapped, tmp_path / "split.json")
     options = ("--data", phantoms, "--out", tmp_path / "out", "--split", tmp_path / "split.json")
     line = refused(capsys, *runs, *options)
-    assert line.startswith("spondyl: set: was trained on 3 of the 3 films to be judged")
+    assert line.startswith("spondyl: set: has trained on films like 3 of the 3 to be judged")
     assert not (tmp_path / "out").exists()
 
 
@@ -167,7 +168,7 @@ def test_what_cannot_be_compared_is_refused_in_one_line(
     assert "need --data" in refused(capsys, *runs, *out)
     assert "need two or more" in refused(capsys, runs[0], "--data", phantoms, *out)
     assert "given twice" in refused(capsys, runs[0], runs[0], "--data", phantoms, *out)
-    assert "neither a finished run nor" in refused(capsys, runs[0], phantoms, *out)
+    assert "neither a run nor" in refused(capsys, runs[0], phantoms, *out)
     named = ("--data", phantoms, "--baseline", "unet", *out)
     assert "--baseline unet: is none of set, slots" in refused(capsys, *runs, *named)
     assert "--overwrite" in refused(capsys, *runs, "--data", phantoms, "--out", compared)
@@ -199,4 +200,47 @@ def test_films_that_chose_the_weights_are_judged_only_aloud(
     capsys.readouterr()
     options = ("--data", phantoms, "--out", tmp_path / "out", "--worst", 0, "--part", "val")
     assert compare(*runs, *options) == 0
-    assert "set: 2 of the 2 films to be judged chose its weights" in capsys.readouterr().err
+    assert "set: films like 2 of the 2 to be judged chose its weights" in capsys.readouterr().err
+
+
+def test_films_with_the_pixels_of_training_films_are_refused(
+    runs: tuple[Path, Path],
+    phantoms: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    own = read_split(runs[0] / "split.json")
+    pixels = {**own.pixels, own.test[0]: own.pixels[own.train[0]]}
+    write_split(replace(own, pixels=pixels), tmp_path / "split.json")
+    options = ("--data", phantoms, "--out", tmp_path / "out", "--split", tmp_path / "split.json")
+    line = refused(capsys, *runs, *options, "--part", "test")
+    assert "films like 1 of the 4 to be judged" in line
+    assert "the same pixels" in line
+
+
+def test_a_training_that_is_not_finished_is_refused(
+    runs: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begun = Path(shutil.copytree(runs[0], tmp_path / "begun"))
+    manifest = json.loads((begun / "run.json").read_text())
+    (begun / "run.json").write_text(json.dumps({**manifest, "finished": False}))
+    assert "not finished" in refused(capsys, runs[1], begun, "--out", tmp_path / "out")
+
+
+def test_options_that_mean_nothing_to_evaluations_are_refused(
+    compared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folders = [compared / "models" / name for name in FOLDERS]
+    assert "are for runs" in refused(capsys, *folders, "--out", tmp_path / "out", "--part", "val")
+
+
+def test_an_earlier_comparison_leaves_nothing_behind(
+    compared: Path, runs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    out = Path(shutil.copytree(compared, tmp_path / "out"))
+    evaluated = [
+        Path(shutil.copytree(out / "models" / n, tmp_path / f"{n} again")) for n in FOLDERS
+    ]
+    assert compare(*evaluated, "--out", out, "--overwrite") == 0
+    assert not list(out.glob("history.*"))
+    assert not any((out / "models" / name).exists() for name in FOLDERS)

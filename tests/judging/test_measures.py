@@ -162,9 +162,12 @@ def test_what_is_known_of_no_model_is_left_out_and_of_some_a_dash() -> None:
 def test_hardware_is_named_once_or_for_each_model() -> None:
     both = compared("a", "b")
     assert measures.hardware(both) == (
-        "Trained on NVIDIA H200. Latency: one film, network and decoding, median, on one core."
+        "Input 512 px. Trained on NVIDIA H200."
+        " Latency: one film, network and decoding, median, on one core."
     )
     other = replace(both, costs={"a": COST, "b": replace(COST, training_device="a laptop")})
-    assert measures.hardware(other).startswith("Trained on NVIDIA H200 (a); a laptop (b). ")
-    assert measures.hardware(replace(both, costs={"b": COST})).startswith("Trained on NVIDIA H200.")
+    assert measures.hardware(other).startswith(
+        "Input 512 px. Trained on NVIDIA H200 (a); a laptop (b). "
+    )
+    assert measures.hardware(replace(both, costs={"b": COST})) == measures.hardware(both)
     assert measures.hardware(replace(both, costs={})) == ""

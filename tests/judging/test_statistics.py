@@ -62,6 +62,18 @@ def test_it_covers_the_truth_where_an_interval_over_values_does_not() -> None:
     assert naive.mean() < 0.6
 
 
+@pytest.mark.parametrize(("groups", "share"), [(3, 0.74), (6, 0.86), (10, 0.90)])
+def test_few_groups_cover_the_truth_as_seldom_as_the_docs_say(groups: int, share: float) -> None:
+    rng = np.random.default_rng(0)
+    names = np.repeat(np.arange(groups), 5).tolist()
+    covered = np.zeros(1500)
+    for i in range(len(covered)):
+        values = np.repeat(rng.normal(size=groups), 5)
+        interval = clustered_interval(values, names, rng=rng, resamples=400)
+        covered[i] = interval.low <= 0 <= interval.high
+    assert covered.mean() == pytest.approx(share, abs=0.03)
+
+
 def test_paired_differences_of_unequal_groups_cover_the_truth_with_shorter_intervals() -> None:
     """Two models share what is hard about a patient; the second is 0.3 px worse."""
     rng = np.random.default_rng(4)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -30,10 +30,14 @@ Pair = tuple[Sample, Sample | None]
 
 @dataclass
 class Batch:
-    """The films of one command: how many there are, and how many had to be left out."""
+    """The films of one command: how many there are, and how many had to be left out.
+
+    ``refused`` are the names of those whose annotation could not be used.
+    """
 
     total: int = 0
     failed: int = 0
+    refused: set[str] = field(default_factory=set)
 
     def expect(self, films: int) -> None:
         """Adds the films still to come to those that were refused already."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -61,10 +63,12 @@ def compare(
     named = name_runs(runs)
     if baseline is not None and baseline not in named:
         raise UsageError(f"--baseline {baseline}: is none of {', '.join(named)}")
-    if not overwrite and (out / "comparison.json").exists():
-        raise UsageError(f"{out}: holds a comparison; need a new folder, or --overwrite")
-    batch = Batch()
     trained = [name for name, folder in named.items() if _is_run(folder)]
+    if not trained and (data or format or split or part):
+        raise UsageError("--data, --format, --split, --part: are for runs; evaluations have judged")
+    if (out / "comparison.json").exists():
+        _clear(out, runs, overwrite=overwrite)
+    batch = Batch()
     films = _Films([], {})
     if trained:
         samples = _judged_films({n: named[n] for n in trained}, data, format, split, part, batch)
@@ -95,15 +99,20 @@ def name_runs(runs: Sequence[Path]) -> dict[str, Path]:
     """A name for each run: its folder's, with those above it as far as they are needed.
 
     Raises:
-        UsageError: there are fewer than two, one is given twice, or one is no folder of results.
+        UsageError: there are fewer than two, one is given twice, one is no folder of results, or
+            its training is not finished.
     """
     from spondyl.cli.inputs import name_folders
 
     if len(runs) < 2:
         raise UsageError(f"{runs[0]}: one run was given; need two or more")
     for run in runs:
+        if _is_run(run) and not _is_finished(run):
+            raise UsageError(
+                f"{run}: the training is not finished; go on with it by train --resume"
+            )
         if not (_is_run(run) or (run / "evaluation.json").is_file()):
-            raise UsageError(f"{run}: holds neither a finished run nor an evaluation.json")
+            raise UsageError(f"{run}: holds neither a run nor an evaluation.json")
     return name_folders(runs)
 
 
@@ -136,8 +145,33 @@ def _is_run(folder: Path) -> bool:
     return (folder / "run.json").is_file()
 
 
+def _is_finished(run: Path) -> bool:
+    try:
+        return bool(json.loads((run / "run.json").read_bytes()).get("finished"))
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
 def _folder(out: Path, name: str) -> Path:
-    return out / "models" / name.replace("/", "-")
+    return out / "models" / name
+
+
+def _clear(out: Path, runs: Sequence[Path], *, overwrite: bool) -> None:
+    """Takes away what belongs to an earlier comparison and might not be written again.
+
+    Raises:
+        UsageError: nobody allowed it, or a part of it is to be compared.
+    """
+    from spondyl.judging.comparison import Comparison
+
+    if not overwrite:
+        raise UsageError(f"{out}: holds a comparison; need a new folder, or --overwrite")
+    if inside := [run for run in runs if run.resolve().is_relative_to(out.resolve())]:
+        raise UsageError(f"{inside[0]}: lies in {out}, which would be replaced; need another --out")
+    for name in Comparison.read(out / "comparison.json").evaluations:
+        shutil.rmtree(_folder(out, name), ignore_errors=True)
+    for figure in out.glob("history.*"):
+        figure.unlink()
 
 
 def _judged_films(
@@ -167,24 +201,45 @@ def _judged_films(
     _refuse_trained_on(splits, chosen, taken)
     samples = read_samples(data, format=format, skip_bad=True, batch=batch)
     where = str(split or next(iter(runs.values())))
-    return films_of(chosen, taken, samples, name=where, refused=batch.failed)
+    return films_of(chosen, taken, samples, name=where, refused=batch.refused)
 
 
 def _refuse_trained_on(splits: Mapping[str, Split], chosen: Split, part: PartName) -> None:
-    """Refuses films of which a run has seen the group; says where they chose a checkpoint."""
+    """Refuses films of which a run has seen the like; says where they chose its weights.
+
+    The like is the film itself, one of its group or of its name, one that either split has tied to
+    it, or one with the same pixels.
+    """
     from spondyl.cli.console import say
-    from spondyl.data.splitting import PARTS
+    from spondyl.data.leaks import find_leaks
+
+    count = len(chosen.keys(part))
+    for name, own in splits.items():
+        seen = _seen(own, chosen, part)
+        leaks = [leak for leak in find_leaks(seen) if leak.other_part == "test"]
+        if known := [leak for leak in leaks if leak.part == "train"]:
+            raise UsageError(
+                f"{name}: has trained on films like {len(known)} of the {count} to be judged,"
+                f" such as {known[0]}; need films that no run has seen"
+            )
+        if leaks:
+            say(f"{name}: films like {len(leaks)} of the {count} to be judged chose its weights")
+
+
+def _seen(own: Split, chosen: Split, part: PartName) -> Split:
+    """What a run has seen, and the films that are to be judged as its test part."""
+    from spondyl.data.splitting import Link, Split
 
     judged = chosen.keys(part)
-    for name, split in splits.items():
-        seen = {p: {split.groups[key] for key in split.keys(p)} for p in PARTS[:2]}
-        if known := [key for key in judged if chosen.groups[key] in seen["train"]]:
-            raise UsageError(
-                f"{name}: was trained on {len(known)} of the {len(judged)} films to be judged, or"
-                f" on others of their groups ({known[0]} ...); need films that no run has seen"
-            )
-        if known := [key for key in judged if chosen.groups[key] in seen["val"]]:
-            say(f"{name}: {len(known)} of the {len(judged)} films to be judged chose its weights")
+    groups = {**own.groups, **{key: chosen.groups[key] for key in judged}}
+    mine = {digest: key for key, digest in own.pixels.items() if key not in own.test}
+    same = (
+        Link(mine[digest], key, "the same pixels")
+        for key in judged
+        if (digest := chosen.pixels.get(key)) in mine
+    )
+    links = (*own.links, *chosen.links, *same)
+    return Split(own.train, own.val, judged, own.seed, groups, links)
 
 
 def _refuse_other_films(splits: Mapping[str, Split], part: PartName) -> None:

@@ -129,7 +129,7 @@ def _wanted(
         return dict(name_films(find_films(films)))
     samples = read_samples(data, format=format, skip_bad=True, batch=batch)
     return {
-        sample.path: sample for sample in select_part(samples, split, part, refused=batch.failed)
+        sample.path: sample for sample in select_part(samples, split, part, refused=batch.refused)
     }
 
 

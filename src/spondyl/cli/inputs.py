@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from spondyl.anatomy import LEVELS
@@ -30,7 +30,11 @@ def read_samples(
 
     annotated = read_annotations(folder, format=format)
     for problem in annotated.problems:
-        say(str(problem)) if batch is None else batch.refuse(str(problem))
+        if batch is None:
+            say(str(problem))
+        else:
+            batch.refuse(str(problem))
+            batch.refused.add(problem.path.stem)
     if annotated.problems and not skip_bad:
         raise AnnotationError(
             f"{folder}: {len(annotated.problems)} annotations cannot be used; "
@@ -42,13 +46,13 @@ def read_samples(
 
 
 def select_part(
-    samples: Sequence[Sample], split: Path | None, part: Part | None, *, refused: int
+    samples: Sequence[Sample], split: Path | None, part: Part | None, *, refused: Collection[str]
 ) -> list[Sample]:
     """The samples of one part of a split; all where neither is given.
 
     Raises:
-        UsageError: only one of the two is given, the part has no film, or more films of it are
-            absent than were refused.
+        UsageError: only one of the two is given, the part has no film, or one of its films is
+            neither there nor among the ``refused``.
     """
     if split is None and part is None:
         return list(samples)
@@ -60,20 +64,18 @@ def select_part(
 
 
 def films_of(
-    split: Split, part: Part, samples: Sequence[Sample], *, name: str, refused: int
+    split: Split, part: Part, samples: Sequence[Sample], *, name: str, refused: Collection[str]
 ) -> list[Sample]:
-    """The samples of one part, in its order, without those that were ``refused`` before.
+    """The samples of one part, in its order, without those whose names were ``refused`` before.
 
     Raises:
-        UsageError: the part has no film, or more films of it are absent than were refused.
+        UsageError: the part has no film, or one of its films is neither there nor refused.
     """
-    there = {sample.key for sample in samples}
+    there = {sample.key: sample for sample in samples}
     keys = split.keys(part)
-    absent = [key for key in keys if key not in there]
-    if len(absent) > refused:
+    if absent := [k for k in keys if k not in there and PurePosixPath(k).name not in refused]:
         raise UsageError(f"{name}: film {absent[0]} of part {part!r} is not among the films")
-    chosen = {sample.key: sample for sample in samples}
-    if not (found := [chosen[key] for key in keys if key in there]):
+    if not (found := [there[key] for key in keys if key in there]):
         raise UsageError(f"{name}: part {part!r} has no film")
     return found
 

@@ -45,7 +45,7 @@ def evaluate(
     predicted = _read_predictions(predictions)
     batch = Batch()
     samples = read_samples(data, format=format, skip_bad=True, batch=batch)
-    annotated = select_part(samples, split, part, refused=batch.failed)
+    annotated = select_part(samples, split, part, refused=batch.refused)
     batch.expect(len(annotated))
     judged = judge(
         predicted.samples,

@@ -233,11 +233,13 @@ def costs_of(comparison: Comparison) -> tuple[Cost, ...]:
 
 
 def hardware(comparison: Comparison) -> str:
-    """What the models were trained and timed on, in a sentence each; empty where not known."""
+    """Size of the inputs, and what the models were trained and timed on; empty where not known."""
     costs = dict(zip(comparison.evaluations, costs_of(comparison), strict=True))
     trained = _by_device({name: cost.training_device for name, cost in costs.items()})
     timed = _by_device({name: cost.latency_device for name, cost in costs.items()})
-    said = [f"Trained on {trained}."] if trained else []
+    sizes = sorted({cost.input_size for cost in costs.values() if cost.input_size})
+    said = [f"Input {' and '.join(map(str, sizes))} px."] if sizes else []
+    said += [f"Trained on {trained}."] if trained else []
     if timed:
         said.append(f"Latency: one film, network and decoding, median, on {timed}.")
     return " ".join(said)

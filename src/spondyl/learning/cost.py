@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import platform
+import re
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from statistics import median
@@ -102,3 +105,25 @@ def _manifest(path: Path) -> dict[str, Any]:
 
 def _codec_name(codec: SetCodecRecipe | SlotsCodecRecipe) -> str:
     return f"slots {codec.anchor}" if isinstance(codec, SlotsCodecRecipe) else codec.name
+
+
+def reset_peak_memory() -> None:
+    """Lets the peak begin anew, on Linux: one process may train many networks."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_memory() -> int | None:
+    """Peak resident memory of this process in bytes; None where the system does not tell.
+
+    Since ``reset_peak_memory`` on Linux, over the life of the process elsewhere.
+    """
+    status = Path("/proc/self/status")
+    if status.exists() and (peak := re.search(r"VmHWM:\s+(\d+) kB", status.read_text())):
+        return int(peak[1]) * 1024
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return kilobytes * (1 if platform.system() == "Darwin" else 1024)

@@ -31,7 +31,7 @@ from spondyl.errors import TrainingError, UsageError
 from spondyl.learning.batches import FilmCache, cache_films, training_loader, validation_loader
 from spondyl.learning.checkpoint import load_model, save_model
 from spondyl.learning.codecs import make_codec
-from spondyl.learning.cost import multiply_adds
+from spondyl.learning.cost import multiply_adds, peak_memory, reset_peak_memory
 from spondyl.learning.detector import TorchDetector, device_name, pick_device
 from spondyl.learning.keeping import (
     BEST,
@@ -172,7 +172,7 @@ def _ended(result: RunResult, run: _Run) -> dict[str, Any]:
     return {
         "finished": True,
         "seconds": round(result.seconds, 1),
-        "peak_memory_bytes": _peak_memory(),
+        "peak_memory_bytes": peak_memory(),
         "peak_device_memory_bytes": _peak_device_memory(run.device),
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "input_size": size,
@@ -240,6 +240,7 @@ def _as_annotated(samples: Sequence[Sample], recipe: Recipe) -> list[Sample]:
 
 def _train(run: _Run, *, resume: bool) -> History:
     recipe = run.recipe
+    reset_peak_memory()
     if run.device == "cuda":
         torch.cuda.reset_peak_memory_stats()
     torch.manual_seed(recipe.seed)  # initial weights
@@ -329,16 +330,6 @@ def _calibrate(path: Path, run: _Run) -> None:
 
 def _chunks(inputs: UInt8[np.ndarray, "n s s"], size: int = 8) -> list[UInt8[np.ndarray, "b s s"]]:
     return [inputs[start : start + size] for start in range(0, len(inputs), size)]
-
-
-def _peak_memory() -> int | None:
-    """Peak resident memory of this process in bytes; None where the system does not tell."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return kilobytes * (1 if platform.system() == "Darwin" else 1024)
 
 
 def _peak_device_memory(device: str) -> int | None:
