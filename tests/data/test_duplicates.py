@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -178,3 +179,19 @@ def test_films_are_fingerprinted_by_key(tmp_path: Path) -> None:
     samples = read_annotations(tmp_path).samples
     found = fingerprint_all(samples)
     assert found == {sample.key: fingerprint(sample.radiograph()) for sample in samples}
+
+
+def test_the_page_on_splits_gives_the_measured_figures() -> None:
+    root = Path(__file__).parents[2]
+    page = (root / "docs" / "splits.md").read_text()
+    measured = json.loads((root / "benchmarks" / "duplicates.json").read_text())["sets"]
+    phantoms, aasce = measured["phantoms"], measured["aasce"]
+    for name, found in phantoms["copies"].items():
+        cells = [
+            f"{each['found_percent']:g} | {each['greatest_distance']:.2f}"
+            for each in (found, aasce["copies"][name])
+        ]
+        assert f"| {name} | {cells[0]} | {cells[1]} |" in page
+    assert phantoms["taken_for_one"]["pairs"] == 0
+    assert aasce["taken_for_one"]["in_two_groups"] == 8
+    assert aasce["taken_for_one"]["pairs"] == 20
