@@ -25,6 +25,7 @@ from rich.console import Console
 import spondyl
 from spondyl import cli
 from spondyl.atomic import write_json
+from spondyl.data.folder import read_annotations
 from spondyl.data.splitting import write_split
 from spondyl.demo import with_codec
 from spondyl.learning.train import fit
@@ -85,6 +86,7 @@ def compared(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
     if code := cli.main(["compare", *runs, *options, "--device", asked.device, "--overwrite"]):
         sys.exit(code)
     said = json.loads((out / "comparison.json").read_text())
+    sacrum = by_sacrum(said, folder)
     for evaluation in said["evaluations"].values():
         evaluation |= {"per_film": [], "curve": {"radii": [], "shares": {}}, "worst": []}
     recipe = {"recipe": asked.recipe.name, "settings": asked.set, "seed": asked.seed}
@@ -98,7 +100,24 @@ def compared(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "device": f"{manifest['device_name']}, {manifest['threads']} thread(s) a run",
         "note": asked.note,
     }
-    return {"origin": origin, "comparison": said}
+    return {"origin": origin, "sacrum": sacrum, "comparison": said}
+
+
+def by_sacrum(said: dict[str, Any], folder: Path) -> dict[str, dict[str, list[float]]]:
+    """Films, and % of their corners within 24 px (``all``), by model and with S1 or without."""
+    seen = {s.key: "S1" in s.landmarks.names for s in read_annotations(folder).samples}
+    shares: dict[str, dict[str, list[float]]] = {}
+    for name, evaluation in said["evaluations"].items():
+        limit, shares[name] = evaluation["thresholds"].index(24.0), {}
+        for there, label in ((True, "with S1"), (False, "without S1")):
+            films = [row for row in evaluation["per_film"] if seen[row["key"]] is there]
+            tallies = [row["tallies"]["all"] for row in films]
+            within, judged = (
+                sum(n)
+                for n in zip(*((t["within"][limit], t["judged"]) for t in tallies), strict=True)
+            )
+            shares[name][label] = [len(films), 100 * within / judged]
+    return shares
 
 
 if __name__ == "__main__":
