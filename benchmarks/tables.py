@@ -58,6 +58,8 @@ AASCE = """
 `benchmarks/aasce.py` trains on the AASCE 2019 training split (AP, T1 to L5) through the command
 line, split by study; the studies that also occur in the official test split are left out. The
 labels are taken as released, known faults included. No film of the set is in this repository.
+One of the test films shows an exposure that was trained on under another study number (found later,
+by `spondyl split --verify`; training would refuse this split now).
 """
 
 CODECS = {
