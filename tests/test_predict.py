@@ -1,3 +1,4 @@
+import importlib.util
 from dataclasses import replace
 from pathlib import Path
 
@@ -281,3 +282,13 @@ def test_confidence_and_uncertainty_come_back_in_image_px():
     seen = within_film(scaled, 512, width=512)
     assert_allclose(seen.corners, column(*size))
     assert_allclose(seen.corner_score, 0.7)
+
+
+def test_the_page_on_prediction_shows_what_was_measured():
+    root = Path(__file__).parents[1]
+    spec = importlib.util.spec_from_file_location("consensus", root / "benchmarks/consensus.py")
+    assert spec is not None
+    assert spec.loader is not None
+    measured = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(measured)
+    assert f"<!-- measured -->\n{measured.tables()}<!-- end -->" in measured.PAGE.read_text("utf-8")
