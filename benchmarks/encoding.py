@@ -1,7 +1,7 @@
-"""Does the encoding or the network limit the plan's result? One network, one budget, two codecs.
+"""Does the encoding or the network limit the plan's result? One network, one budget.
 
-Draws phantoms, trains the recipe once with codec ``set`` and once with ``slots`` anchored at the
-top (``--codec`` chooses), judges both on films that were seen by neither training nor selection,
+Draws phantoms, trains the recipe with codec ``set`` and with ``slots`` anchored at the top and at the
+bottom (``--codec`` chooses), judges all on films that were seen by neither training nor selection,
 and writes ``encoding.json``, from which the table in docs/benchmarks.md is made. A run that was
 stopped goes on where it was; one that is judged is not repeated.
 
@@ -42,7 +42,7 @@ def main() -> None:
     samples, split = films(folder, asked.long_side, seed=asked.seed)
     base = override(read_recipe(asked.recipe), asked.set)
     known = codecs(base.data.image_size)
-    for name in asked.codec or ["set", "slots-top"]:
+    for name in asked.codec or known:
         recipe = with_codec(base, known[name])
         run = asked.out / f"{base.model.name}-{name}"
         if not judged(run, recipe):

@@ -29,9 +29,10 @@ a missed vertebra fails at every t; MRE is over the corners found. This page is 
 ENCODING = """
 ## The encoding, not the network
 
-`benchmarks/encoding.py` trains one network twice on the same phantoms, with the same budget, the
-same augmentation and Gaussians of the same size; only the encoding differs. `set` finds vertebrae
-as a set; `slots` gives the k-th labelled vertebra from the top its own channels, as the plan does.
+`benchmarks/encoding.py` trains one network three times on the same phantoms, with the same budget,
+the same augmentation and Gaussians of the same size; only the encoding differs. `set` finds
+vertebrae as a set; `slots` gives the k-th labelled vertebra its own channels, counted from the top,
+as the plan does, or from the bottom, where nearly every annotation ends at the sacrum.
 The films judged were seen by neither training nor selection. The score from which on a candidate
 counts is calibrated on the validation films for `set`; for `slots` it is the recipe's.
 
