@@ -36,16 +36,16 @@ from faults import FAULTS, Spoilt, films, level_shifted, one_corner_moved
 from PIL import Image
 
 from spondyl.atomic import write_json, write_text
+from spondyl.checking.check import check_annotations, check_sample
+from spondyl.checking.faults import Fault
+from spondyl.checking.films import check_folder
+from spondyl.checking.network import FAR, check_network
+from spondyl.checking.repairing import repair_sample
 from spondyl.data.aasce import read_aasce
-from spondyl.data.check_films import check_folder
-from spondyl.data.check_network import FAR, check_network
-from spondyl.data.checking import check_annotations, check_sample
 from spondyl.data.coco import write_coco
 from spondyl.data.duplicates import fingerprint_all
-from spondyl.data.faults import Fault
 from spondyl.data.folder import read_annotations
 from spondyl.data.phantom import write_phantoms
-from spondyl.data.repairing import repair_sample
 from spondyl.data.sample import AnnotationSet, Sample
 from spondyl.data.splitting import split_by_group, write_split
 from spondyl.spine.landmarks import Landmarks

@@ -1,8 +1,8 @@
 """Does the encoding or the network limit the plan's result? One network, one budget.
 
-Draws phantoms, trains the recipe with codec ``set`` and with ``slots`` anchored at the top and at the
-bottom (``--codec`` chooses), judges all on films that were seen by neither training nor selection,
-and writes ``encoding.json``, from which the table in docs/benchmarks.md is made. A run that was
+Draws phantoms, trains the recipe with codec ``set`` and with ``slots`` anchored at the top and at
+the bottom (``--codec`` chooses), judges all on films seen by neither training nor selection, and
+writes ``encoding.json``, from which the table in docs/benchmarks.md is made. A run that was
 stopped goes on where it was; one that is judged is not repeated.
 
     python benchmarks/encoding.py --out /tmp/encoding            # two CPU cores

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spondyl.data.faults import Fault
+from spondyl.checking.faults import Fault
 from spondyl.data.phantom import Plan, plan_phantom
 from spondyl.data.sample import Listed, Sample
 from spondyl.spine.landmarks import Landmarks, reference_heights

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from spondyl.data.checking import Checked
-from spondyl.data.faults import Fault
+from spondyl.checking.check import Checked
+from spondyl.checking.faults import Fault
 from spondyl.data.sample import Listed, Sample
 from spondyl.judging.check_page import check_page, draw_faults
 from spondyl.spine.landmarks import Landmarks

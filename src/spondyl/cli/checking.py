@@ -10,8 +10,8 @@ import typer
 from spondyl.cli.arguments import Format
 
 if TYPE_CHECKING:
-    from spondyl.data.checking import Checked
-    from spondyl.data.faults import Fault
+    from spondyl.checking.check import Checked
+    from spondyl.checking.faults import Fault
     from spondyl.data.sample import AnnotationSet
 
 _FILMS = 10  # in the table of the worst ones
@@ -38,17 +38,17 @@ def check(
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Films read at a time.")] = 2,
 ) -> None:
-    """Find the faults in labels: order, shape, gaps, copies, what does not belong together.
+    """Find the faults in labels, and repair a copy.
 
     Prints what was found; --out writes a page with pictures, --json every fault. --fix writes a
     repaired copy in COCO keypoints with changes.json and changes.csv; only what is certain is
     changed, and DATA is never touched. Exit code 1 where there are errors in DATA.
     """
     from spondyl.atomic import write_json
+    from spondyl.checking.check import check_annotations, films_to_read
+    from spondyl.checking.repairing import check_target
     from spondyl.cli.console import progress
-    from spondyl.data.checking import check_annotations, films_to_read
     from spondyl.data.folder import read_annotations
-    from spondyl.data.repairing import check_target
 
     if fix is not None:
         check_target(fix, data)
@@ -69,8 +69,8 @@ def check(
 
 def _disagreements(weights: Path, found: AnnotationSet) -> list[Fault]:
     """What a network sees otherwise; a film that cannot be read is told elsewhere."""
+    from spondyl.checking.network import check_network
     from spondyl.cli.console import progress
-    from spondyl.data.check_network import check_network
     from spondyl.learning.detector import load_predictor
     from spondyl.predict import predict_films
 
@@ -91,7 +91,7 @@ def _print(checked: Checked) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from spondyl.data.faults import counts
+    from spondyl.checking.faults import counts
 
     console = Console()
     table = Table("severity", "kind", "faults")
@@ -130,8 +130,8 @@ def _write_repaired(found: AnnotationSet, folder: Path) -> Path:
     import json
 
     from spondyl.atomic import write_json, write_text
+    from spondyl.checking.repairing import repair
     from spondyl.data.coco import write_coco
-    from spondyl.data.repairing import repair
     from spondyl.judging.report import to_csv
 
     samples, changes = repair(found)

@@ -33,7 +33,7 @@ def convert(
         bool, typer.Option("--copy-films", help="Copy the films beside the labels.")
     ] = False,
 ) -> None:
-    """Write annotations in another format, and list what it cannot hold.
+    """Write annotations in another format, and say what is lost.
 
     Films stay where they are and are referred to; IN is never changed. What is lost is said, and
     listed in OUT/losses.json. Prints OUT.

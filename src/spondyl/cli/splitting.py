@@ -45,7 +45,7 @@ def split(
         bool, typer.Option("--skip-bad", help="Split without what cannot be used.")
     ] = False,
 ) -> None:
-    """Divide films into parts that share no patient, or prove that they do not.
+    """Divide films so that no patient is in two parts, or prove it.
 
     Whole groups (patient, study or film) and films that show one exposure stay together, in equal
     shares of source, count of vertebrae and facing. With --verify: exit code 1 where something

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Final
 
-from spondyl.data.check_order import Chain
-from spondyl.data.checking import Checked
-from spondyl.data.faults import SEVERITIES, Fault, counts
+from spondyl.checking.check import Checked
+from spondyl.checking.faults import SEVERITIES, Fault, counts
+from spondyl.checking.order import Chain
 from spondyl.data.sample import Sample
 from spondyl.errors import FilmError
 from spondyl.judging.page import Cell, Page, Picture, Row, Section, Table, Tile

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from spondyl.data.check_films import check_folder, sources
+from spondyl.checking.films import check_folder, sources
 from spondyl.data.folder import read_annotations
 from spondyl.data.sample import AnnotationSet
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from spondyl.data.check_marks import check_marks
-from spondyl.data.check_order import Chain
+from spondyl.checking.marks import check_marks
+from spondyl.checking.order import Chain
 
 from .columns import HEIGHT, SIZE, STEP, column, kinds, listing, tight
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spondyl.data.check_order import Chain, check_order, described
+from spondyl.checking.order import Chain, check_order, described
 
 from .columns import body, column, kinds, listing
 

@@ -9,8 +9,8 @@ from typing import Final
 import numpy as np
 from jaxtyping import Float64
 
-from spondyl.data.check_order import ALL_LEVELS, Chain
-from spondyl.data.faults import Fault
+from spondyl.checking.faults import Fault
+from spondyl.checking.order import ALL_LEVELS, Chain
 from spondyl.data.sample import Sample
 from spondyl.spine.landmarks import corner_mean
 

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float64, Int
 
 from spondyl.anatomy import CORNERS
-from spondyl.data.faults import Fault
+from spondyl.checking.faults import Fault
 from spondyl.data.ordering import CANONICAL, Canonical, canonical
 from spondyl.data.sample import Sample
 

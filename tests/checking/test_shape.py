@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from spondyl.data.check_order import Chain
-from spondyl.data.check_shape import Limits, check_shape
+from spondyl.checking.order import Chain
+from spondyl.checking.shape import Limits, check_shape
 from spondyl.data.phantom import plan_phantom
 
 from .columns import HEIGHT, STEP, WIDTH, body, column, kinds, listing

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from spondyl.data.check_network import check_network
+from spondyl.checking.network import check_network
 from spondyl.spine.landmarks import Landmarks
 
 from .columns import HEIGHT, STEP, column, kinds, listing

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from spondyl.anatomy import CORNERS, LEVELS
-from spondyl.data.faults import Fault, Severity
+from spondyl.checking.faults import Fault, Severity
 from spondyl.data.sample import Sample
 from spondyl.spine.calibration import match_centres
 from spondyl.spine.landmarks import Landmarks, reference_heights

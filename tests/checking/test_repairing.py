@@ -4,12 +4,12 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from spondyl.data.checking import check_annotations, check_sample
+from spondyl.checking.check import check_annotations, check_sample
+from spondyl.checking.repairing import check_target, repair, repair_sample
 from spondyl.data.coco import write_coco
 from spondyl.data.folder import read_annotations
 from spondyl.data.ordering import canonical
 from spondyl.data.phantom import plan_phantom, write_phantoms
-from spondyl.data.repairing import check_target, repair, repair_sample
 from spondyl.data.sample import AnnotationSet, Problem
 from spondyl.errors import UsageError
 from spondyl.spine.landmarks import Landmarks

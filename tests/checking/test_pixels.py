@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from spondyl.data.check_pixels import check_pixels
+from spondyl.checking.pixels import check_pixels
 
 
 def film(path, seed, *, quality=None, flat=False):

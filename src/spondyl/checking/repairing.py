@@ -10,9 +10,9 @@ from typing import Any, Final
 import numpy as np
 from jaxtyping import Float64
 
-from spondyl.data.check_order import Chain, described
-from spondyl.data.check_shape import check_shape
-from spondyl.data.faults import Fault
+from spondyl.checking.faults import Fault
+from spondyl.checking.order import Chain, described
+from spondyl.checking.shape import check_shape
 from spondyl.data.ordering import CANONICAL
 from spondyl.data.sample import AnnotationSet, Problem, Sample
 from spondyl.errors import UsageError

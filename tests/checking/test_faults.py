@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from spondyl.data.faults import KINDS, SEVERITIES, Fault, counts, told_once, worst_first
+from spondyl.checking.faults import KINDS, SEVERITIES, Fault, counts, told_once, worst_first
 
 
 def test_a_fault_has_the_severity_of_its_kind_unless_it_says_otherwise():

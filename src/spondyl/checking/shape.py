@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from spondyl.anatomy import CORNERS
-from spondyl.data.check_order import Chain
-from spondyl.data.faults import Fault
+from spondyl.checking.faults import Fault
+from spondyl.checking.order import Chain
 from spondyl.spine.landmarks import corner_mean
 from spondyl.spine.ordering import overlap
 

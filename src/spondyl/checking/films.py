@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from spondyl.data.faults import Fault
+from spondyl.checking.faults import Fault
 from spondyl.data.labels import group_of
 from spondyl.data.sample import AnnotationSet, Problem, Sample
 from spondyl.errors import UsageError

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from spondyl.data.checking import Checked, check_annotations, check_sample, check_samples
-from spondyl.data.faults import Fault
+from spondyl.checking.check import Checked, check_annotations, check_sample, check_samples
+from spondyl.checking.faults import Fault
 from spondyl.data.folder import read_annotations
 from spondyl.data.phantom import write_phantoms
 

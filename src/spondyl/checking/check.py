@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from spondyl.data.check_films import check_folder, sources, within
-from spondyl.data.check_marks import SLOTS, check_marks
-from spondyl.data.check_order import Chain, check_order
-from spondyl.data.check_pixels import check_pixels
-from spondyl.data.check_shape import LIMITS, Limits, check_shape
-from spondyl.data.faults import Fault, counts, told_once, worst_first
+from spondyl.checking.faults import Fault, counts, told_once, worst_first
+from spondyl.checking.films import check_folder, sources, within
+from spondyl.checking.marks import SLOTS, check_marks
+from spondyl.checking.order import Chain, check_order
+from spondyl.checking.pixels import check_pixels
+from spondyl.checking.shape import LIMITS, Limits, check_shape
 from spondyl.data.labels import group_of
 from spondyl.data.sample import AnnotationSet, Sample
 from spondyl.errors import UsageError

@@ -10,8 +10,8 @@ from typing import Final
 
 import numpy as np
 
+from spondyl.checking.faults import Fault
 from spondyl.data.duplicates import Duplicate, Fingerprint, fingerprint, near_duplicates
-from spondyl.data.faults import Fault
 from spondyl.errors import FilmError
 from spondyl.film.guarding import shown
 from spondyl.film.reading import read_radiograph
