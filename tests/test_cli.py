@@ -21,7 +21,10 @@ from spondyl.cli import main
 from spondyl.cli.inputs import name_films, parse_anchor
 from spondyl.errors import FilmError, UsageError
 
-COMMANDS = ("demo", "phantom", "train", "predict", "evaluate", "draw", "history")
+COMMANDS = (
+    "demo", "phantom", "check", "split", "train", "predict", "evaluate", "compare", "draw", "history",
+    "convert", "data",
+)  # fmt: skip
 SMALL = (
     "model.name=unet_small",
     "model.pretrained=false",

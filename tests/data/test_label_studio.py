@@ -133,7 +133,7 @@ def changed(**fields):
     ],
 )
 def test_an_impossible_task_is_a_problem_of_one_line(tmp_path, make_film, stored, message):
-    found = read(tmp_path, make_film, [*stored, task(*POLYGONS)])
+    found = read(tmp_path / "a" / "study", make_film, [*stored, task(*POLYGONS)])
     assert len(found.samples) == 1
     assert [p.message.startswith(message) for p in found.problems] == [True], found.problems
 
