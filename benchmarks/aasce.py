@@ -39,7 +39,8 @@ def main() -> None:
         *("predict", "--data", asked.data, "--weights", weights, "--out", found, *split),
         *("--device", asked.device, "--no-overlays", "--overwrite"),
     )
-    spondyl("evaluate", found / "predictions.json", asked.data, "--out", judged, *split)
+    again = ["--overwrite"]
+    spondyl("evaluate", found / "predictions.json", asked.data, "--out", judged, *split, *again)
     evaluation = Evaluation.read(judged / "evaluation.json")
     native = native_mre(evaluation, asked.data)
     write_json(asked.json, {**summary(run, evaluation, shared), "mre_native_px": native})

@@ -22,8 +22,8 @@ from spondyl.cli.inputs import name_films, parse_anchor
 from spondyl.errors import FilmError, UsageError
 
 COMMANDS = (
-    "demo", "phantom", "check", "split", "train", "predict", "evaluate", "compare", "draw", "history",
-    "convert", "data",
+    "demo", "phantom", "check", "split", "train", "predict", "evaluate", "compare", "draw",
+    "history", "convert", "data",
 )  # fmt: skip
 SMALL = (
     "model.name=unet_small",
@@ -128,6 +128,9 @@ def test_the_whole_way_goes_through_the_command_line(
     assert said.code == 0
     assert all(name in said.out for name in ("all", "ordinal", "matched", "3 films"))
     assert (judged / "evaluation.json").is_file()
+    again = ("evaluate", found / "predictions.json", phantoms, *part, "--out", judged)
+    assert "--overwrite" in run(*again).lines[0]
+    assert run(*again, "--overwrite").code == 0
 
 
 def test_the_summary_has_a_row_a_film(
@@ -146,6 +149,13 @@ def test_a_history_becomes_a_figure(run: Run, trained: Path, tmp_path: Path) -> 
     out = tmp_path / "history.svg"
     assert run("history", trained, "--out", out).code == 0
     assert out.read_text().lstrip().startswith("<?xml")
+
+
+def test_a_history_replaces_no_other_kind_of_file(run: Run, trained: Path, tmp_path: Path) -> None:
+    path = tmp_path / "split.json"
+    path.write_text("mine")
+    assert run("history", trained, "--out", path).code == 2
+    assert path.read_text() == "mine"
 
 
 def test_several_histories_become_one_figure(run: Run, trained: Path, tmp_path: Path) -> None:

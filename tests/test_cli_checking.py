@@ -133,3 +133,17 @@ def test_a_network_that_disagrees_is_listed(
     told = json.loads(report.read_text())["faults"]
     found = {(f["kind"], f["vertebra"]) for f in told if "label" in f["kind"] or "dis" in f["kind"]}
     assert {("seen by the label only", 2), ("corner disagrees", 3)} <= found
+
+
+def test_neither_report_nor_repaired_copy_replaces_labels(
+    clean: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = clean / "annotations.json"
+    before = labels.read_bytes()
+    other = tmp_path / "other"
+    write_phantoms(other, films=1, seed=4, long_side=160)
+    theirs = (other / "annotations.json").read_bytes()
+    assert run(clean, "--json", labels) == 2
+    assert run(clean, "--fix", other) == 2
+    assert "need a new folder" in capsys.readouterr().err
+    assert (labels.read_bytes(), (other / "annotations.json").read_bytes()) == (before, theirs)

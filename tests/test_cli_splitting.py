@@ -234,3 +234,15 @@ def grouped(films: Path, size: int) -> list[Sample]:
     made = [replace(s, group=f"study {k // size}") for k, s in enumerate(samples)]
     write_coco(films / "annotations.json", made)
     return made
+
+
+def test_a_file_that_is_there_is_replaced_only_when_told(
+    phantoms: Path, tmp_path: Path, run: Run
+) -> None:
+    path = tmp_path / "split.json"
+    path.write_text("mine")
+    said = run("split", phantoms, *SHARES, "--out", path)
+    assert (said.code, path.read_text()) == (2, "mine")
+    assert "--overwrite" in said.lines[0]
+    assert run("split", phantoms, *SHARES, "--out", path, "--overwrite").code == 0
+    assert path.read_text() != "mine"

@@ -46,7 +46,8 @@ def check_target(out: Path, data: Path) -> None:
     """Refuses a place for the repaired copy that would touch the source.
 
     Raises:
-        UsageError: ``out`` is the folder of the labels or lies in it, or is that of the one file.
+        UsageError: ``out`` is the folder of the labels or lies in it, is that of the one file, or
+            holds something already.
     """
     place = out.resolve()
     if data.is_file():
@@ -55,6 +56,8 @@ def check_target(out: Path, data: Path) -> None:
         touches = place.is_relative_to(data.resolve())
     if touches:
         raise UsageError(f"{out}: lies within {data}; need a folder outside of the source")
+    if out.is_dir() and any(out.iterdir()):
+        raise UsageError(f"{out}: is not empty; need a new folder")
 
 
 def repair(found: AnnotationSet) -> tuple[list[Sample], list[Change]]:

@@ -50,8 +50,9 @@ def check(
     from spondyl.cli.console import progress
     from spondyl.data.folder import read_annotations
 
-    if fix is not None:
-        check_target(fix, data)
+    for target in (fix, json):
+        if target is not None:
+            check_target(target, data)
     found = read_annotations(data, format=format)
     more = [] if weights is None else _disagreements(weights, found)
     with progress("checking", films_to_read(data, found)) as done:
@@ -108,8 +109,8 @@ def _print(checked: Checked) -> None:
         if not fault.film:
             console.print(str(fault), markup=False, highlight=False)
     print(
-        f"{checked.films} films, {checked.vertebrae} vertebrae: {len(checked.errors)} errors,"
-        f" {len(checked.faults) - len(checked.errors)} warnings and notes"
+        f"{checked.films} films, {checked.vertebrae} vertebrae; errors: {len(checked.errors)},"
+        f" warnings and notes: {len(checked.faults) - len(checked.errors)}"
     )
 
 

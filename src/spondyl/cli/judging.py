@@ -31,10 +31,11 @@ def evaluate(
         int, typer.Option(min=0, help="Number of worst films to draw, over their annotation.")
     ] = 0,
     seed: Seed = 0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier one.")] = False,
 ) -> None:
     """Judge predictions against annotations.
 
-    Prints the three protocols side by side; writes a page, figures, CSV and JSON.
+    Prints the four protocols side by side; writes a page, figures, CSV and JSON.
     """
     from spondyl.cli.batch import Batch
     from spondyl.cli.inputs import read_samples, select_part
@@ -42,6 +43,8 @@ def evaluate(
     from spondyl.judging.report import write_evaluation
     from spondyl.recipe import EvaluationRecipe
 
+    if not overwrite and (out / "evaluation.json").exists():
+        raise UsageError(f"{out}: holds an evaluation; need a new folder, or --overwrite")
     predicted = _read_predictions(predictions)
     batch = Batch()
     samples = read_samples(data, format=format, skip_bad=True, batch=batch)
@@ -72,6 +75,8 @@ def history(
     from spondyl.cli.inputs import name_folders, read_history
     from spondyl.judging.report import history_figure
 
+    if out.suffix.lower() != ".svg":
+        raise UsageError(f"{out}: the figure is an SVG; need a name that ends in .svg")
     histories = {name: read_history(run) for name, run in name_folders(runs).items()}
     write_text(out, history_figure(histories))
     print(out)

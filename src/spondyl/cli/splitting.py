@@ -44,6 +44,7 @@ def split(
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Split without what cannot be used.")
     ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier one.")] = False,
 ) -> None:
     """Divide films so that no patient is in two parts, or prove it.
 
@@ -57,6 +58,8 @@ def split(
         raise UsageError("need --out to make a split, or --verify to prove one")
     if verify is None and data is None:
         raise UsageError("no DATA was given, need the folder of annotated films")
+    if out is not None and out.exists() and not overwrite:
+        raise UsageError(f"{out}: is there already; need a new file, or --overwrite")
     samples = read_samples(data, format=format, skip_bad=skip_bad) if data else []
     if out is not None:
         _make(samples, out, shares=(val, test), seed=seed)
