@@ -15,6 +15,9 @@ Format = Annotated[
     typer.Option(help="Annotation format, where it is not to be recognised.", show_default=False),
 ]
 OutFolder = Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace what an earlier call has written.")
+]
 Part = Annotated[
     Literal["train", "val", "test"] | None,
     typer.Option(help="Part of the split to take.", show_default=False),

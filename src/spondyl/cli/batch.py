@@ -14,6 +14,7 @@ from jaxtyping import Float64
 
 from spondyl.atomic import write_text, write_with
 from spondyl.cli.console import progress, say
+from spondyl.cli.inputs import check_free
 from spondyl.data.coco import write_coco
 from spondyl.data.sample import Sample
 from spondyl.errors import FilmError, UsageError
@@ -112,9 +113,7 @@ def check_place(out: Path, prefix: str, *, overwrite: bool) -> None:
     """
     if not re.fullmatch(r"[A-Za-z0-9_-]*", prefix):
         raise UsageError(f"--prefix {prefix}: need letters, digits, dashes and underscores only")
-    path = _predictions(out, prefix)
-    if path.exists() and not overwrite:
-        raise UsageError(f"{path}: is there already; need another --out, or --overwrite")
+    check_free(_predictions(out, prefix), overwrite=overwrite)
 
 
 def write_predictions(
@@ -126,7 +125,7 @@ def write_predictions(
     """
     path = _predictions(out, prefix)
     for key in _keys(path):
-        (out / "overlays" / _overlay(key)).unlink(missing_ok=True)
+        (out / "overlays" / overlay_name(key)).unlink(missing_ok=True)
     write_coco(path, samples, made_by=made_by)
     write_text(out / f"{prefix}summary.csv", to_csv([_row(sample) for sample in samples]))
     return path
@@ -144,7 +143,7 @@ def _keys(path: Path) -> list[str]:
         return []
 
 
-def _overlay(key: str) -> str:
+def overlay_name(key: str) -> str:
     """The name of a film's picture."""
     return f"{key.strip('/').replace('/', '_')}.png"
 
@@ -176,7 +175,7 @@ def _predicted(film: FoundFilm, known: str | Sample) -> Sample:
 def _draw(sample: Sample, reference: Sample | None, folder: Path) -> Path:
     under = reference.landmarks if reference else None
     picture = draw_overlay(sample.radiograph(), sample.landmarks, reference=under)
-    path = folder / _overlay(sample.key)
+    path = folder / overlay_name(sample.key)
     write_with(path, lambda temporary: picture.save(temporary, format="PNG"))
     return path
 

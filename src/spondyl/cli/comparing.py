@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spondyl.cli.arguments import Device, Format, OutFolder, Part, Seed, SplitFile
+from spondyl.cli.arguments import Device, Format, OutFolder, Overwrite, Part, Seed, SplitFile
 from spondyl.errors import AnnotationError, UsageError
 from spondyl.version import __version__
 
@@ -47,7 +47,7 @@ def compare(
     worst: Annotated[int, typer.Option(min=0, help="Number of worst films to draw.")] = 10,
     device: Device = "auto",
     seed: Seed = 0,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier one.")] = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Compare trained networks on the same films.
 
@@ -162,10 +162,10 @@ def _clear(out: Path, runs: Sequence[Path], *, overwrite: bool) -> None:
     Raises:
         UsageError: nobody allowed it, or a part of it is to be compared.
     """
+    from spondyl.cli.inputs import check_free
     from spondyl.judging.comparison import Comparison
 
-    if not overwrite:
-        raise UsageError(f"{out}: holds a comparison; need a new folder, or --overwrite")
+    check_free(out / "comparison.json", overwrite=overwrite)
     if inside := [run for run in runs if run.resolve().is_relative_to(out.resolve())]:
         raise UsageError(f"{inside[0]}: lies in {out}, which would be replaced; need another --out")
     for name in Comparison.read(out / "comparison.json").evaluations:
@@ -258,10 +258,11 @@ def _predict(
     """What each network finds; a film that cannot be read is left out for all of them."""
     from spondyl.cli.batch import predict_batch, write_predictions
     from spondyl.learning.detector import load_predictor
+    from spondyl.learning.keeping import best_weights
 
     found: dict[str, tuple[Predictor, list[Sample]]] = {}
     for name, folder in runs.items():
-        predictor = load_predictor(_weights(folder), device=device)
+        predictor = load_predictor(best_weights(folder), device=device)
         predicted = predict_batch(predictor, {s.path: s for s in samples}, batch, anchor=None)
         readable = {sample.key for sample in predicted}
         samples = [sample for sample in samples if sample.key in readable]
@@ -272,18 +273,13 @@ def _predict(
     return _Films(samples, found)
 
 
-def _weights(run: Path) -> Path:
-    from spondyl.learning.train import RunResult
-
-    return RunResult(run, ()).best
-
-
 def _costs(runs: Mapping[str, Path]) -> dict[str, Cost]:
     """What each network costs; latencies are taken on the CPU, all in one go."""
     from spondyl.learning.cost import cost_of, latencies
     from spondyl.learning.detector import device_name, load_predictor
+    from spondyl.learning.keeping import best_weights
 
-    loaded = {name: load_predictor(_weights(run), device="cpu") for name, run in runs.items()}
+    loaded = {name: load_predictor(best_weights(run), device="cpu") for name, run in runs.items()}
     times = latencies(loaded)
     return {
         name: replace(cost_of(run), latency_ms=times[name], latency_device=device_name("cpu"))
@@ -300,6 +296,7 @@ def _evaluation(folder: Path) -> Evaluation:
 def _overlays(compared: Comparison, films: _Films, out: Path, count: int) -> list[tuple[str, Path]]:
     """The films with the largest error, as every network sees them, over their annotation."""
     from spondyl.atomic import write_with
+    from spondyl.cli.batch import overlay_name
     from spondyl.judging.compare import worst_films
     from spondyl.spine.drawing import draw_overlay
 
@@ -310,7 +307,7 @@ def _overlays(compared: Comparison, films: _Films, out: Path, count: int) -> lis
         for name, (_, predicted) in films.found.items():
             own = next(sample.landmarks for sample in predicted if sample.key == key)
             picture = draw_overlay(film, own, reference=known[key].landmarks, long_side=_SIDE)
-            path = _folder(out, name) / "overlays" / f"{key.strip('/').replace('/', '_')}.png"
+            path = _folder(out, name) / "overlays" / overlay_name(key)
             write_with(path, partial(picture.save, format="PNG"))
             drawn.append((f"{key}: {name}", path))
     return drawn

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spondyl.cli.arguments import Device, Format, OutFolder, Part, SplitFile
+from spondyl.cli.arguments import Device, Format, OutFolder, Overwrite, Part, SplitFile
 from spondyl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -59,9 +59,7 @@ def predict(
     prefix: Annotated[
         str, typer.Option(help="Begins the names of both files, such as test_.", show_default=False)
     ] = "",
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace predictions that are there already.")
-    ] = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Find and name the vertebrae of films.
 

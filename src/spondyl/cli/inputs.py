@@ -138,3 +138,13 @@ def read_history(run: Path) -> list[dict[str, float | None]]:
     except (OSError, ValueError) as error:
         raise UsageError(f"{path}: cannot be read; need the folder of a training run") from error
     return [dict(row) for row in rows]
+
+
+def check_free(path: Path, *, overwrite: bool) -> None:
+    """Refuses to write over a file of results.
+
+    Raises:
+        UsageError: it is there, and ``overwrite`` was not asked for.
+    """
+    if path.exists() and not overwrite:
+        raise UsageError(f"{path}: is there already; need another --out, or --overwrite")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spondyl.cli.arguments import Format, OutFolder, Part, Seed, SplitFile
+from spondyl.cli.arguments import Format, OutFolder, Overwrite, Part, Seed, SplitFile
 from spondyl.errors import AnnotationError, UsageError
 
 if TYPE_CHECKING:
@@ -31,20 +31,19 @@ def evaluate(
         int, typer.Option(min=0, help="Number of worst films to draw, over their annotation.")
     ] = 0,
     seed: Seed = 0,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier one.")] = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Judge predictions against annotations.
 
     Prints the four protocols side by side; writes a page, figures, CSV and JSON.
     """
     from spondyl.cli.batch import Batch
-    from spondyl.cli.inputs import read_samples, select_part
+    from spondyl.cli.inputs import check_free, read_samples, select_part
     from spondyl.judging.evaluate import evaluate as judge
     from spondyl.judging.report import write_evaluation
     from spondyl.recipe import EvaluationRecipe
 
-    if not overwrite and (out / "evaluation.json").exists():
-        raise UsageError(f"{out}: holds an evaluation; need a new folder, or --overwrite")
+    check_free(out / "evaluation.json", overwrite=overwrite)
     predicted = _read_predictions(predictions)
     batch = Batch()
     samples = read_samples(data, format=format, skip_bad=True, batch=batch)

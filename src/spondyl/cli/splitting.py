@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spondyl.cli.arguments import Format, Seed
+from spondyl.cli.arguments import Format, Overwrite, Seed
 from spondyl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def split(
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Split without what cannot be used.")
     ] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier one.")] = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Divide films so that no patient is in two parts, or prove it.
 
@@ -52,14 +52,14 @@ def split(
     shares of source, count of vertebrae and facing. With --verify: exit code 1 where something
     crosses, one line a leak on stdout.
     """
-    from spondyl.cli.inputs import read_samples
+    from spondyl.cli.inputs import check_free, read_samples
 
     if (verify is None) == (out is None):
         raise UsageError("need --out to make a split, or --verify to prove one")
     if verify is None and data is None:
         raise UsageError("no DATA was given, need the folder of annotated films")
-    if out is not None and out.exists() and not overwrite:
-        raise UsageError(f"{out}: is there already; need a new file, or --overwrite")
+    if out is not None:
+        check_free(out, overwrite=overwrite)
     samples = read_samples(data, format=format, skip_bad=skip_bad) if data else []
     if out is not None:
         _make(samples, out, shares=(val, test), seed=seed)
