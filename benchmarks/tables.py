@@ -184,8 +184,8 @@ def ribbon(network: str, input_size: int) -> str:
     return (
         f"{text} Its coarsest features have one cell for {32 * 512 / input_size / SPACING:.1f}"
         f" vertebrae at {input_size} px: in another run, of 20 epochs and not in these results, the"
-        " maps of `set` showed the column as one band, without vertebrae. (At 512 px a cell is two thirds of a vertebra;"
-        " that has not been measured.)"
+        " maps of `set` showed the column as one band, without vertebrae. (At 512 px a cell is two"
+        " thirds of a vertebra; that has not been measured.)"
     )
 
 
