@@ -7,7 +7,7 @@ from dataclasses import replace
 from spondyl.judging import comparison_page
 from spondyl.judging.compare import compare
 from spondyl.judging.comparison import Comparison
-from spondyl.judging.page import Cell, Section, Table
+from spondyl.writing.page import Cell, Section, Table
 
 from .models import COST, FILMS, compared, model
 

@@ -9,6 +9,7 @@ from spondyl.judging import page
 from spondyl.judging.evaluate import evaluate
 from spondyl.judging.evaluation import Evaluation
 from spondyl.judging.statistics import Estimate
+from spondyl.writing.page import Cell, Figure, Table
 
 from .spines import film, nobody, shifted, spine
 from .test_evaluate import bent
@@ -23,7 +24,7 @@ def judged(dx: float, *, vertebrae: int = 6, **more) -> Evaluation:
     return evaluate([film(k, found) for k in "abc"], annotations, thresholds=[2, 4])
 
 
-def lines(table: page.Table) -> dict[str, tuple[str, ...]]:
+def lines(table: Table) -> dict[str, tuple[str, ...]]:
     """The values of every line, by its label."""
     return {row.label: tuple(cell.value for cell in row.cells) for row in table.rows if row.cells}
 
@@ -157,14 +158,14 @@ def test_provenance_names_the_model_and_the_films_that_could_not_be_paired() -> 
     ],
 )
 def test_a_figure_is_shown_with_its_interval(estimate: Estimate, value: str, interval: str) -> None:
-    assert page.estimate_cell(estimate) == page.Cell(value, interval)
+    assert page.estimate_cell(estimate) == Cell(value, interval)
 
 
 def test_every_class_of_error_is_explained_and_every_protocol_too() -> None:
     from spondyl.judging.evaluate import PROTOCOLS
     from spondyl.judging.taxonomy import CLASSES
 
-    text = page.taxonomy_section(page.Figure("")).text.lower()
+    text = page.taxonomy_section(Figure("")).text.lower()
     assert all(name in text for name in CLASSES)
     assert tuple(page.PROTOCOL_TITLES) == PROTOCOLS
     words = page.protocol_section(judged(1)).text.lower()

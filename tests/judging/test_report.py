@@ -18,10 +18,10 @@ from spondyl.judging.evaluate import evaluate
 from spondyl.judging.evaluation import Evaluation
 from spondyl.judging.report import (
     history_figure,
-    to_csv,
     write_comparison,
     write_evaluation,
 )
+from spondyl.writing.table import to_csv
 
 from .models import compared
 from .spines import film, nobody, shifted, spine

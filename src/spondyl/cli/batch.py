@@ -20,10 +20,10 @@ from spondyl.data.sample import Sample
 from spondyl.errors import FilmError, UsageError
 from spondyl.film.radiograph import Radiograph
 from spondyl.film.reading import read_radiograph
-from spondyl.judging.report import to_csv
 from spondyl.predict import FoundFilm, Predictor, predict_films
 from spondyl.spine.chain import Anchor, has_gap, level_note
 from spondyl.spine.drawing import draw_overlay
+from spondyl.writing.table import to_csv
 
 Pair = tuple[Sample, Sample | None]
 """What is drawn on a film, and the annotation that it is drawn over."""

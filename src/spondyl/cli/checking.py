@@ -133,7 +133,7 @@ def _write_repaired(found: AnnotationSet, folder: Path) -> Path:
     from spondyl.atomic import write_json, write_text
     from spondyl.checking.repairing import repair
     from spondyl.data.coco import write_coco
-    from spondyl.judging.report import to_csv
+    from spondyl.writing.table import to_csv
 
     samples, changes = repair(found)
     path = folder / "annotations.json"

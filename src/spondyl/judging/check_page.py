@@ -12,10 +12,20 @@ from spondyl.checking.faults import SEVERITIES, Fault, counts
 from spondyl.checking.order import Chain
 from spondyl.data.sample import Sample
 from spondyl.errors import FilmError
-from spondyl.judging.page import Cell, Page, Picture, Row, Section, Table, Tile
-from spondyl.judging.report import Overlay, embedded, render
 from spondyl.spine.drawing import draw_overlay
 from spondyl.spine.landmarks import Landmarks
+from spondyl.writing.page import (
+    Cell,
+    Overlay,
+    Page,
+    Picture,
+    Row,
+    Section,
+    Table,
+    Tile,
+    embedded,
+    render,
+)  # fmt: skip
 
 MOST_PICTURES: Final = 60
 """Films that are drawn on the page; the faults of all are listed."""

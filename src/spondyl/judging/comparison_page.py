@@ -27,7 +27,7 @@ from spondyl.judging.measures import (
     untested,
     verdict,
 )
-from spondyl.judging.page import Cell, Row, Section, Table
+from spondyl.writing.page import Cell, Figure, Row, Section, Table
 
 PROTOCOLS: Final[tuple[ProtocolName, ...]] = ("all", "ordinal", "matched", "named")
 """Shown side by side."""
@@ -225,7 +225,7 @@ def _in_chunks(evaluations: Mapping[str, Evaluation]) -> Iterator[dict[str, Eval
         yield dict(items[start : start + _WIDEST])
 
 
-def training(figure: page.Figure | None) -> Iterator[Section]:
+def training(figure: Figure | None) -> Iterator[Section]:
     """The trainings, where they are known."""
     if figure is not None:
         text = "Losses of different encodings are not on the same scale; errors are."

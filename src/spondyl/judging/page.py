@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
 from spondyl.judging.evaluation import (
@@ -16,6 +15,7 @@ from spondyl.judging.evaluation import (
 )
 from spondyl.judging.measures import rounded
 from spondyl.judging.statistics import Estimate
+from spondyl.writing.page import Cell, Figure, Picture, Row, Section, Table, Tile
 
 Evaluations = Mapping[str, Evaluation]
 
@@ -41,83 +41,6 @@ _CLASSES_TEXT: Final = (
     " the same corner of another vertebra, another corner of the same one, another corner of"
     " another one. Coarse: else, within half a height. Far: beyond that. Missed: nothing predicted."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """A figure as it is shown, its interval, a word that makes it stand out, and remarks."""
-
-    value: str
-    interval: str = ""
-    verdict: str = ""
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A line of a table, with a remark on its label; without cells it heads the lines below it."""
-
-    label: str
-    cells: tuple[Cell, ...] = ()
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Columns, the first for the labels, and rows."""
-
-    columns: tuple[str, ...]
-    rows: tuple[Row, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """An SVG element of our own drawing and what it shows."""
-
-    svg: str
-    caption: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """An embedded picture: a data URI and its caption."""
-
-    uri: str
-    caption: str
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A part of the page; whatever is empty is left out."""
-
-    title: str
-    text: str = ""
-    table: Table | None = None
-    figures: tuple[Figure, ...] = ()
-    pictures: tuple[Picture, ...] = ()
-    facts: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Tile:
-    """One figure that everybody should see first."""
-
-    value: str
-    label: str
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Everything on the page, in order.
-
-    With ``across``, the number of pictures side by side, the page is wide and its tables dense.
-    """
-
-    title: str
-    subtitle: str
-    sections: tuple[Section, ...]
-    tiles: tuple[Tile, ...] = ()
-    across: int = 0
 
 
 def subtitle(evaluation: Evaluation) -> str:

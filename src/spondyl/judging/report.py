@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import csv
-import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -20,15 +17,12 @@ from spondyl.judging.measures import comparison_rows
 from spondyl.judging.paper import paper_table
 from spondyl.judging.statistics import Estimate
 from spondyl.spine.measurements import COBB_ANGLES
-
-Overlay = tuple[str, Path | bytes]
-"""Caption and picture: a file or the bytes of one."""
+from spondyl.writing.page import Figure, Overlay, Page, Picture, Section, embedded, render
+from spondyl.writing.table import to_csv
 
 _Drawings = Mapping[str, Callable[..., bytes]]  # by the name of the file; each takes a format
 
 _ACROSS = 6  # pictures side by side, as far as the number of models allows
-
-_PICTURE_SIDE = 900  # px of an embedded picture: sharp on a page, and small
 
 
 def write_evaluation(
@@ -100,26 +94,6 @@ def history_figure(histories: Mapping[str, History]) -> str:
     return figures.history_curves(histories).decode("utf-8")
 
 
-def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows with the columns of the first, as CSV; missing is empty.
-
-    A text that a spreadsheet would take for a formula (it begins with ``= + - @``, a tab or a line
-    end) gets an apostrophe in front.
-    """
-    buffer = io.StringIO()
-    writer = csv.writer(buffer)  # its line end, CR LF, has it quote either in a text
-    if rows:
-        writer.writerow(map(_cell, rows[0]))
-    writer.writerows([_cell(value) for value in row.values()] for row in rows)
-    return buffer.getvalue()
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r", "\n")):
-        return f"'{value}"
-    return value
-
-
 def _metric_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
     return [
         {"protocol": part, "metric": name, **asdict(estimate)}
@@ -153,14 +127,14 @@ def _film_row(film: dict[str, Any]) -> dict[str, Any]:
     return plain | angles
 
 
-def _write_figures(out: Path, drawings: _Drawings) -> dict[str, page.Figure]:
+def _write_figures(out: Path, drawings: _Drawings) -> dict[str, Figure]:
     """Writes every drawing as SVG and PNG; gives them back as elements of a page."""
     drawn = {}
     for name, draw in drawings.items():
         svg = draw()
         write_bytes(out / f"{name}.svg", svg)
         write_bytes(out / f"{name}.png", draw(format="png"))
-        drawn[name] = page.Figure(figures.inline_svg(svg, _DESCRIPTIONS[name]))
+        drawn[name] = Figure(figures.inline_svg(svg, _DESCRIPTIONS[name]))
     return drawn
 
 
@@ -174,18 +148,18 @@ _DESCRIPTIONS: Mapping[str, str] = {
 
 def _evaluation_page(
     evaluation: Evaluation,
-    pictures: tuple[page.Picture, ...],
-    drawn: Mapping[str, page.Figure],
-) -> page.Page:
+    pictures: tuple[Picture, ...],
+    drawn: Mapping[str, Figure],
+) -> Page:
     named = {"predictions": evaluation}
     sections = [
-        page.Section("Vertebrae", table=page.detection_table(named)),
+        Section("Vertebrae", table=page.detection_table(named)),
         page.curve_section(drawn["sdr_curve"]),
         page.taxonomy_section(drawn["taxonomy"]),
         page.protocol_section(evaluation),
         *page.cobb_sections(named),
-        page.Section("Levels and corners", table=page.part_table(evaluation)),
-        page.Section(
+        Section("Levels and corners", table=page.part_table(evaluation)),
+        Section(
             "Films to look at first",
             "Largest error in px at 512 when a missed corner costs 48 px.",
             table=page.worst_table(evaluation),
@@ -193,17 +167,15 @@ def _evaluation_page(
         *page.picture_sections(pictures),
         page.provenance(evaluation),
     ]
-    return page.Page(
-        "Evaluation", page.subtitle(evaluation), tuple(sections), page.tiles(evaluation)
-    )
+    return Page("Evaluation", page.subtitle(evaluation), tuple(sections), page.tiles(evaluation))
 
 
 def _comparison_page(
     comparison: Comparison,
     title: str,
-    pictures: tuple[page.Picture, ...],
-    drawn: Mapping[str, page.Figure],
-) -> page.Page:
+    pictures: tuple[Picture, ...],
+    drawn: Mapping[str, Figure],
+) -> Page:
     sections = [
         comparison_page.compared(comparison),
         comparison_page.results(comparison, "all"),
@@ -222,36 +194,4 @@ def _comparison_page(
     ]
     first, models = next(iter(comparison.evaluations.values())), len(comparison.evaluations)
     across = models * max(1, _ACROSS // models)  # a row is one film, or several whole ones
-    return page.Page(title, page.subtitle(first), tuple(sections), across=across)
-
-
-def embedded(overlays: Sequence[Overlay]) -> tuple[page.Picture, ...]:
-    """The pictures as a page holds them, without any other file."""
-    return tuple(page.Picture(_data_uri(picture), caption) for caption, picture in overlays)
-
-
-def _data_uri(picture: Path | bytes) -> str:
-    """A data URI of the picture, reduced to what a page shows."""
-    from PIL import Image
-
-    source = io.BytesIO(picture if isinstance(picture, bytes) else picture.read_bytes())
-    with Image.open(source) as image:
-        small = image.convert("RGB")
-    small.thumbnail((_PICTURE_SIDE, _PICTURE_SIDE))
-    buffer = io.BytesIO()
-    small.save(buffer, "JPEG", quality=88)
-    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
-
-
-def render(content: page.Page) -> str:
-    """The page as HTML; every text is escaped."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("spondyl.judging"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("page.html").render(page=content)
+    return Page(title, page.subtitle(first), tuple(sections), across=across)

@@ -1,0 +1,1 @@
+"""How results become files: tables, pages, and what other software reads."""
