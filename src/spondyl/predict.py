@@ -21,6 +21,7 @@ from spondyl.spine.calibration import Calibration
 from spondyl.spine.chain import Anchor, anchored, to_landmarks
 from spondyl.spine.detections import Detections
 from spondyl.spine.landmarks import Landmarks, corner_mean
+from spondyl.spine.measurement import Intervals
 
 _MARGIN: Final = 0.01  # of the longer side: how far beyond the film a corner is still believed
 
@@ -60,6 +61,12 @@ class Predictor:
     calibration: Calibration
     made_by: Mapping[str, str]
 
+    @property
+    def intervals(self) -> Intervals | None:
+        """How wide intervals of what is measured must be; None where nobody calibrated them."""
+        known = self.calibration.uncertainty
+        return known.intervals if known else None
+
     def __call__(self, film: Radiograph, *, anchor: Anchor | None = None) -> Landmarks:
         """The landmarks of one film, in image px; ``anchor`` as in ``chain.anchored``.
 
@@ -85,7 +92,12 @@ class Predictor:
         return _Fitted(pixels, letterbox, film.view)
 
     def _landmarks(self, fitted: _Fitted, detections: Detections) -> Landmarks:
-        letterbox = fitted.letterbox
+        letterbox, uncertainty = fitted.letterbox, self.calibration.uncertainty
+        if uncertainty:
+            detections = uncertainty.applied(detections)
+        else:  # the width of a peak is no error that anybody measured
+            unknown = np.full_like(detections.covariance, np.nan)
+            detections = replace(detections, covariance=unknown)
         in_image = detections.scaled(letterbox.to_image(detections.corners), 1 / letterbox.scale)
         seen = within_film(in_image, letterbox.height, width=letterbox.width)
         return to_landmarks(

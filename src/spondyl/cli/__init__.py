@@ -28,7 +28,7 @@ from spondyl.version import __version__
 
 _EXTRAS: Final = {
     "train": ("torch", "torchvision", "timm", "lightning", "tensorboard", "safetensors"),
-    "eval": ("scipy", "matplotlib", "jinja2"),
+    "eval": ("scipy", "matplotlib"),
     "data": ("pooch", "requests"),
 }
 

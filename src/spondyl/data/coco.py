@@ -35,6 +35,7 @@ from spondyl.data.sample import AnnotationSet, Listed, Problem, Sample
 from spondyl.errors import AnnotationError, FilmError
 from spondyl.film import reading
 from spondyl.spine.landmarks import Landmarks
+from spondyl.spine.measurement import Intervals
 
 KEYPOINTS: Final = ("superior_left", "superior_right", "inferior_left", "inferior_right")
 
@@ -49,9 +50,15 @@ _ENDS: Final = {
 
 
 def write_coco(
-    path: Path, samples: Sequence[Sample], *, made_by: Mapping[str, str] | None = None
+    path: Path,
+    samples: Sequence[Sample],
+    *,
+    made_by: Mapping[str, str] | None = None,
+    intervals: Intervals | None = None,
 ) -> None:
     """Writes annotations, or predictions where ``made_by`` says what made them.
+
+    ``intervals`` say how wide the intervals of what is measured on predictions must be.
 
     One annotation a vertebra, superior to inferior, in the category ``vertebra`` with the keypoints
     ``KEYPOINTS``: image px, the centre of the first pixel at (0, 0), v = 2 seen, 0 not seen. Films
@@ -64,7 +71,9 @@ def write_coco(
         for k, sample in enumerate(samples, start=1)
         for i in range(len(sample.landmarks))
     ]
-    info = {"description": "vertebral landmarks", "version": "1"}
+    info: dict[str, Any] = {"description": "vertebral landmarks", "version": "1"}
+    if intervals is not None:
+        info["intervals"] = intervals.to_json()
     category = {"id": _CATEGORY, "name": "vertebra", "supercategory": "spine"}
     data = {
         "info": info | ({"made_by": dict(made_by)} if made_by is not None else {}),
@@ -90,6 +99,7 @@ def read_coco(path: Path) -> AnnotationSet:
         data = mapping(load_json(path), "the file")
         info = mapping(data.get("info") or {}, "info")
         made_by = mapping(info.get("made_by") or {}, "made_by")
+        intervals = _intervals(info.get("intervals"))
         categories = _categories(data)
         vertebrae = _by_image(data)
         images = items(entry(data, "images", "the file"), "images")
@@ -104,7 +114,7 @@ def read_coco(path: Path) -> AnnotationSet:
             samples.append(_sample(film, image, size, _landmarks(image, stored, size, categories)))
         except (AnnotationError, FilmError) as error:
             problems.append(Problem.of(_place(path, each), error))
-    return AnnotationSet(tuple(samples), tuple(problems), made_by)
+    return AnnotationSet(tuple(samples), tuple(problems), made_by, intervals)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +199,15 @@ def corner_named(name: str) -> str:
     words = re.split(r"[^a-z]+", name.lower())
     ends = {_ENDS.get(word, "") for word in (words if len(words) > 1 else words[0])}
     return next((corner for corner in CORNERS if set(corner) == ends), "")
+
+
+def _intervals(stored: object) -> Intervals | None:
+    if stored is None:
+        return None
+    try:
+        return Intervals.from_json(mapping(stored, "intervals"))
+    except ValueError as error:
+        raise AnnotationError(f"intervals: {error}") from error
 
 
 def _by_image(data: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:

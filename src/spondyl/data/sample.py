@@ -11,9 +11,10 @@ from jaxtyping import Float64
 
 from spondyl.anatomy import View
 from spondyl.errors import SpondylError
-from spondyl.film.radiograph import PixelSpacing, Radiograph
+from spondyl.film.radiograph import FilmGeometry, PixelSpacing, Radiograph
 from spondyl.film.reading import read_radiograph
 from spondyl.spine.landmarks import Landmarks
+from spondyl.spine.measurement import Intervals
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,11 @@ class Sample:
     flags: frozenset[str] = field(default_factory=frozenset)
     listed: Listed | None = None
 
+    @property
+    def geometry(self) -> FilmGeometry:
+        """What a measurement must know of the film."""
+        return FilmGeometry(self.height, self.width, self.spacing, self.aspect, self.view)
+
     def radiograph(self) -> Radiograph:
         """Reads the film; what the annotation says fills in what the file does not.
 
@@ -94,8 +100,11 @@ class AnnotationSet:
     """What a folder of annotations holds: usable samples, and what could not be used and why.
 
     ``made_by`` is the provenance that a predictions file carries; empty for annotations.
+    ``intervals`` say how wide the intervals of what is measured on predictions are, None where
+    that was never calibrated.
     """
 
     samples: tuple[Sample, ...]
     problems: tuple[Problem, ...] = ()
     made_by: Mapping[str, str] = field(default_factory=dict)
+    intervals: Intervals | None = None

@@ -10,7 +10,7 @@ from jaxtyping import Float32
 
 from spondyl.anatomy import View
 
-SpacingPlane = Literal["patient", "detector", "unknown"]
+SpacingPlane = Literal["patient", "detector", "stated", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,8 @@ class PixelSpacing:
 
     ``row_mm`` is the distance between the centres of neighbouring rows (vertical), ``column_mm``
     between neighbouring columns (horizontal). ``plane`` says where the millimetres are true:
-    ``patient`` (calibrated), ``detector`` (magnified by the projection) or ``unknown``.
+    ``patient`` (calibrated), ``detector`` (magnified by the projection), ``stated`` (by the user,
+    from a known length) or ``unknown``.
 
     Raises:
         ValueError: a size is not a finite number above zero.
@@ -40,13 +41,38 @@ class PixelSpacing:
         return self.row_mm / self.column_mm
 
 
+@dataclass(frozen=True, slots=True)
+class Person:
+    """What a published norm asks of whom a film shows: age in years, sex; None = not known."""
+
+    age: float | None = None
+    sex: Literal["F", "M"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FilmGeometry:
+    """What a measurement must know of a film besides its landmarks; never who it is of.
+
+    ``height`` and ``width`` in px; ``aspect`` is the true height / width of a pixel, None where
+    unknown; ``spacing`` None where no length is known; ``person`` is for the published norms.
+    """
+
+    height: int
+    width: int
+    spacing: PixelSpacing | None = None
+    aspect: float | None = 1.0
+    view: View | None = None
+    person: Person = Person()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Radiograph:
     """One grey film, bone bright.
 
     ``pixels`` is (H, W) in [0, 1], C-contiguous. ``aspect`` is the true height / width of a pixel:
     1 where square, None where unknown (a film stretched to a fixed frame). ``source`` is a name to
-    put in messages; it never identifies a patient.
+    put in messages; it never identifies a patient. ``notes`` are remarks of its reader that belong
+    beside every result, such as text that may be burned in.
 
     Raises:
         ValueError: the pixels are not a finite (H, W) float32 array in [0, 1], or the aspect is
@@ -58,6 +84,8 @@ class Radiograph:
     aspect: float | None = 1.0
     view: View | None = None
     source: str = ""
+    person: Person = Person()
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.pixels.ndim != 2 or self.pixels.dtype != np.float32:
@@ -82,6 +110,13 @@ class Radiograph:
     def diagonal(self) -> float:
         """Length of the diagonal in image px."""
         return float(np.hypot(self.height, self.width))
+
+    @property
+    def geometry(self) -> FilmGeometry:
+        """What a measurement must know of the film."""
+        return FilmGeometry(
+            self.height, self.width, self.spacing, self.aspect, self.view, self.person
+        )
 
     def __repr__(self) -> str:
         return (

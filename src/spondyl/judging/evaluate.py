@@ -29,7 +29,7 @@ from spondyl.judging.evaluation import (
 from spondyl.judging.films import ComparedFilm, compare_films, film_score
 from spondyl.judging.metrics import Anchor, charged
 from spondyl.judging.statistics import Estimate, Statistic, clustered_interval, smape
-from spondyl.spine.measurements import COBB_ANGLES
+from spondyl.spine.curvature import COBB_ANGLES
 
 __all__ = ["PROTOCOLS", "Evaluation", "evaluate"]
 

@@ -23,8 +23,8 @@ from spondyl.judging.metrics import (
     ordinal_partner,
     residuals,
 )
+from spondyl.spine.curvature import cobb_angles
 from spondyl.spine.landmarks import Landmarks, reference_heights
-from spondyl.spine.measurements import cobb_angles
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -16,7 +16,7 @@ from spondyl.judging.figures import History
 from spondyl.judging.measures import comparison_rows
 from spondyl.judging.paper import paper_table
 from spondyl.judging.statistics import Estimate
-from spondyl.spine.measurements import COBB_ANGLES
+from spondyl.spine.curvature import COBB_ANGLES
 from spondyl.writing.page import Figure, Overlay, Page, Picture, Section, embedded, render
 from spondyl.writing.table import to_csv
 

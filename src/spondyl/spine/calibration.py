@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -15,6 +15,8 @@ from spondyl.spine.detections import Detections
 from spondyl.spine.landmarks import Landmarks, corner_mean, reference_heights
 from spondyl.spine.naming import candidates, infer_chain, level_weights, trellis_of
 from spondyl.spine.trellis import Trellis
+from spondyl.spine.trust import Trust
+from spondyl.spine.uncertainty import Uncertainty
 
 Pair = tuple[Detections, Landmarks]
 
@@ -30,7 +32,8 @@ class Calibration:
 
     ``temperature`` divides the level logits, so that said probability is true share;
     ``name_threshold`` is the probability above which a level is named; ``score_threshold`` is the
-    score from which on a candidate is looked at.
+    score from which on a candidate is looked at. ``uncertainty`` says how far off corners and
+    measurements may be, ``trust`` when nothing should be believed; None = nobody measured it.
 
     Raises:
         ValueError: the temperature is not above 0, or a threshold is not in [0, 1].
@@ -39,6 +42,8 @@ class Calibration:
     temperature: float = 1.0
     name_threshold: float = 0.9
     score_threshold: float = 0.3
+    uncertainty: Uncertainty | None = None
+    trust: Trust | None = None
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.temperature) and self.temperature > 0):
@@ -49,7 +54,13 @@ class Calibration:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; exact round trip."""
-        return asdict(self)
+        return {
+            "temperature": self.temperature,
+            "name_threshold": self.name_threshold,
+            "score_threshold": self.score_threshold,
+            "uncertainty": self.uncertainty.to_json() if self.uncertainty else None,
+            "trust": self.trust.to_json() if self.trust else None,
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Calibration:
@@ -59,9 +70,17 @@ class Calibration:
             ValueError: a setting is unknown or impossible.
         """
         try:
-            return cls(**{name: float(value) for name, value in data.items()})
+            return cls(**{name: _read(name, value) for name, value in data.items()})
         except TypeError as error:
             raise ValueError(f"calibration cannot be read: {error}") from error
+
+
+def _read(name: str, value: Any) -> Any:
+    readers: dict[str, Callable[[Any], Any]] = {
+        "uncertainty": Uncertainty.from_json,
+        "trust": Trust.from_json,
+    }
+    return readers.get(name, float)(value) if value is not None else None
 
 
 UNCALIBRATED: Final = Calibration()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Final
 
@@ -48,24 +49,33 @@ def assemble(
     kept = detections.select(chain.indices)
     levels, probability = _names(chain, calibration.name_threshold)
     facing = None if view == "ap" else _facing(kept)
-    landmarks = Landmarks(kept.corners, kept.corner_score, levels, probability, facing)
+    landmarks = Landmarks(
+        kept.corners, kept.corner_score, levels, probability, facing, kept.covariance
+    )
     return landmarks if anchor is None else anchored(landmarks, anchor)
 
 
 def to_landmarks(
     detections: Detections, *, ordered: bool, calibration: Calibration, view: View | None = None
 ) -> Landmarks:
-    """Candidates to landmarks the way of their codec: in the order they have, or assembled."""
+    """Candidates to landmarks the way of their codec: in the order they have, or assembled.
+
+    Where the calibration knows what to trust, it judges them.
+    """
     if ordered:
-        return keep_order(detections, score_threshold=calibration.score_threshold)
-    return assemble(detections, calibration=calibration, view=view)
+        found = keep_order(detections, score_threshold=calibration.score_threshold)
+    else:
+        found = assemble(detections, calibration=calibration, view=view)
+    return calibration.trust.judged(found) if calibration.trust else found
 
 
 def keep_order(detections: Detections, *, score_threshold: float) -> Landmarks:
     """Detections that come superior to inferior, those under the threshold left out, unnamed."""
     seen = ~np.isnan(detections.corners).all(axis=(1, 2))
     kept = detections.select(seen & (detections.score >= score_threshold))
-    return Landmarks(kept.corners, kept.corner_score, facing=_facing(kept))
+    return Landmarks(
+        kept.corners, kept.corner_score, facing=_facing(kept), covariance=kept.covariance
+    )
 
 
 def anchored(landmarks: Landmarks, anchor: Anchor) -> Landmarks:
@@ -90,9 +100,7 @@ def anchored(landmarks: Landmarks, anchor: Anchor) -> Landmarks:
         end = "above T1" if numbers[0] < 0 else "below S1"
         raise UsageError(f"{text}: a vertebra would lie {end}; need another level or place")
     names = tuple(LEVELS[n] for n in numbers)
-    return Landmarks(
-        landmarks.points, landmarks.confidence, names, np.ones(count), landmarks.facing
-    )
+    return replace(landmarks, levels=names, level_probability=np.ones(count))
 
 
 def level_note(landmarks: Landmarks) -> str | None:
@@ -114,12 +122,17 @@ def has_gap(landmarks: Landmarks) -> bool:
     So it is where two neighbours are named and a level lies between them or, where one has no
     name, where they lie as far apart as vertebrae with another one between them.
     """
+    return any(missed_between(landmarks))
+
+
+def missed_between(landmarks: Landmarks) -> list[bool]:
+    """For each two neighbours, whether a vertebra between them was missed (``has_gap``)."""
     steps = levels_between(Bodies.of(landmarks.points, np.ones(len(landmarks))))
     numbers = [LEVELS.index(name) if name in LEVELS else None for name in landmarks.names]
-    return any(
+    return [
         bool(step > 1) if upper is None or lower is None else lower - upper > 1
         for step, (upper, lower) in zip(steps, pairwise(numbers), strict=True)
-    )
+    ]
 
 
 def _names(

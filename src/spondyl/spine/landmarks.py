@@ -73,7 +73,10 @@ class Landmarks:
     ``confidence`` is (V, 4) in [0, 1], NaN = not stated (an annotation states none). ``levels``
     holds V names (None = this one is undetermined) or is None where no level is known.
     ``level_probability`` is (V,) in [0, 1], NaN = not stated. ``facing`` is the anterior side,
-    None on AP films or where undetermined.
+    None on AP films or where undetermined. ``covariance`` is (V, 4, 2, 2), of the error of each
+    corner in x and y, image px^2, NaN = not stated. ``doubt`` tells how unlike the films of its
+    calibration a prediction is (above 1 = too unlike), None = not stated. ``refusal`` is the reason
+    why nothing should be measured on it; None = none is known.
 
     Raises:
         ValueError: a shape does not fit, a point is infinite or half missing, a level is unknown
@@ -85,6 +88,9 @@ class Landmarks:
     levels: tuple[str | None, ...] | None = None
     level_probability: Float64[np.ndarray, " v"] = field(default=None)  # type: ignore[arg-type]
     facing: Facing | None = None
+    covariance: Float64[np.ndarray, "v 4 2 2"] = field(default=None)  # type: ignore[arg-type]
+    doubt: float | None = None
+    refusal: str | None = None
 
     def __post_init__(self) -> None:
         points = np.array(self.points, dtype=np.float64).reshape(-1, 4, 2)
@@ -94,6 +100,8 @@ class Landmarks:
             self._set("confidence", _nan_matrix(count, 4))
         if self.level_probability is None:
             self._set("level_probability", np.full(count, np.nan))
+        if self.covariance is None:
+            self._set("covariance", np.full((count, 4, 2, 2), np.nan))
         if self.levels is not None:
             self._set("levels", tuple(self.levels))
         self._check()
@@ -112,6 +120,8 @@ class Landmarks:
             raise ValueError("a vertebra has no corner, need at least one")
         if self.confidence.shape != (count, 4) or self.level_probability.shape != (count,):
             raise ValueError(f"confidence or level_probability does not fit {count} vertebrae")
+        if self.covariance.shape != (count, 4, 2, 2):
+            raise ValueError(f"covariance is {self.covariance.shape}, need ({count}, 4, 2, 2)")
         if self.levels is not None:
             self._check_levels(self.levels)
 
@@ -150,29 +160,36 @@ class Landmarks:
         return np.where(seen.any(axis=1), total / np.maximum(seen.sum(axis=1), 1), np.nan)
 
     def moved(self, points: Float64[np.ndarray, "v 4 2"]) -> Landmarks:
-        """The same vertebrae at other ``points`` (another frame of reference)."""
-        return replace(self, points=points)
+        """The same vertebrae at other ``points`` (another frame of reference).
+
+        The error of the corners is not known there.
+        """
+        unknown = np.full((len(points), 4, 2, 2), np.nan)
+        return replace(self, points=points, covariance=unknown)
 
     def mirrored(self, width: int) -> Landmarks:
         """The landmarks of the film mirrored left to right; ``width`` in image px."""
         points = self.points[:, MIRRORED_CORNERS].copy()
         points[..., 0] = width - 1 - points[..., 0]
+        turned = np.array([[1.0, -1.0], [-1.0, 1.0]])
         return replace(
             self,
             points=points,
             confidence=self.confidence[:, MIRRORED_CORNERS],
+            covariance=self.covariance[:, MIRRORED_CORNERS] * turned,
             facing=opposite(self.facing) if self.facing else None,
         )
 
     def select(self, indices: Sequence[int]) -> Landmarks:
         """The vertebrae at ``indices``, in that order."""
         chosen = list(indices)
-        return Landmarks(
-            self.points[chosen],
-            self.confidence[chosen],
-            None if self.levels is None else tuple(self.levels[i] for i in chosen),
-            self.level_probability[chosen],
-            self.facing,
+        return replace(
+            self,
+            points=self.points[chosen],
+            confidence=self.confidence[chosen],
+            levels=None if self.levels is None else tuple(self.levels[i] for i in chosen),
+            level_probability=self.level_probability[chosen],
+            covariance=self.covariance[chosen],
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -184,6 +201,9 @@ class Landmarks:
             "levels": None if self.levels is None else list(self.levels),
             "level_probability": [_number(p) for p in self.level_probability],
             "facing": self.facing,
+            "covariance": [[_matrix(c) for c in v] for v in self.covariance],
+            "doubt": self.doubt,
+            "refusal": self.refusal,
         }
 
     @classmethod
@@ -202,6 +222,9 @@ class Landmarks:
                 None if levels is None else tuple(levels),
                 _numbers(data["level_probability"]).reshape(-1),
                 data.get("facing"),
+                _covariance(data.get("covariance"), len(data["points"])),
+                data.get("doubt"),
+                data.get("refusal"),
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"landmarks are incomplete: {error}") from error
@@ -236,6 +259,19 @@ def _number(value: float) -> float | None:
 
 def _xy(point: Float64[np.ndarray, " 2"]) -> list[float] | None:
     return None if np.isnan(point).any() else [float(point[0]), float(point[1])]
+
+
+def _matrix(covariance: Float64[np.ndarray, "2 2"]) -> list[float] | None:
+    """Variance in x, covariance, variance in y."""
+    known = [float(covariance[0, 0]), float(covariance[0, 1]), float(covariance[1, 1])]
+    return None if np.isnan(known).any() else known
+
+
+def _covariance(stored: Any, count: int) -> Float64[np.ndarray, "v 4 2 2"]:
+    if stored is None:  # written before covariances were
+        return np.full((count, 4, 2, 2), np.nan)
+    known = [[[np.nan] * 3 if c is None else c for c in v] for v in stored]
+    return np.array(known, dtype=np.float64).reshape(-1, 4, 3)[..., [[0, 1], [1, 2]]]
 
 
 def _numbers(values: object) -> Float64[np.ndarray, "*n"]:

@@ -1,75 +1,256 @@
-"""What is measured from the landmarks of a spine: angles in degrees."""
+"""What is measured on one film: every number with its interval, or why there is none."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
 from jaxtyping import Float64
 
+from spondyl.anatomy import View
+from spondyl.film.radiograph import FilmGeometry
+from spondyl.spine.chain import missed_between
+from spondyl.spine.curvature import frontal_angles, sagittal_angles
+from spondyl.spine.frontal import listheses
+from spondyl.spine.heights import bodies, discs
 from spondyl.spine.landmarks import Landmarks
+from spondyl.spine.measurement import (
+    UNITS,
+    Grading,
+    Intervals,
+    Line,
+    Measurement,
+    Missing,
+    Placed,
+    Quantity,
+    Unit,
+)
+from spondyl.spine.normals import reference_of
+from spondyl.spine.placing import image_lines, placed
+from spondyl.spine.slip import slips
 
-COBB_ANGLES: Final[tuple[str, ...]] = ("PT", "MT", "TL")
-"""Proximal thoracic, main thoracic, thoracolumbar / lumbar: the order of ``cobb_angles``."""
+DRAWS: Final = 400
+"""Draws of the corners from which an SD is propagated: it is known to 3.5 %."""
+
+NORMAL: Final = {0.8: 1.2816, 0.9: 1.6449, 0.95: 1.9600}
+"""Half-widths of normal intervals in SD, by coverage."""
+
+_SURE: Final = 0.9  # probability below which a grade is said to be near a boundary
+_TOO_UNCERTAIN: Final = 0.25  # of a vertebra's height: SD of a corner that is not measured with
 
 
-def cobb_angles(landmarks: Landmarks, *, height: float | None = None) -> Float64[np.ndarray, " 3"]:
-    """The Cobb angles PT, MT, TL of an AP film in deg, as the AASCE 2019 challenge defines them.
+def measure(
+    landmarks: Landmarks,
+    film: FilmGeometry,
+    *,
+    intervals: Intervals | None = None,
+) -> tuple[Measurement, ...]:
+    """Every measurement of the film's view, superior to inferior.
 
-    Each vertebra is inclined as the line from the middle of its left wall to the middle of its
-    right one. MT is the largest angle between any two vertebrae. In a C-shaped spine PT and TL are
-    the angles of the first vertebra with the upper end of the MT curve and of the last with the
-    lower end. In an S-shaped one they are the largest angles above and below the MT curve; where
-    that curve lies in the lower half of the film, MT is the lower curve, PT the one above it and
-    TL the one above that, whatever the names say. A vertebra's level plays no part.
-
-    The rules are those of the challenge's MATLAB code (Wu, Bailey, Rasoulinejad, Li: BoostNet,
-    MICCAI 2017; the release's ``angles.csv`` lists MT, PT, TL). Common Python ports differ from it:
-    they cut angles off at 90 deg and judge the half of the film by the wrong endplate.
+    A lateral film gives slips and grades, disc and body heights, lordosis and sacral slope; an AP
+    film Cobb angles and lateral listhesis. True proportions always: where the aspect of a pixel is
+    unknown nothing is measured. Lengths are in mm with a spacing, else in px (the width of one).
 
     Args:
-        landmarks: all vertebrae with four corners, superior to inferior; the challenge has 17.
-        height: of the film in px, which decides its lower half; None = the middle of the spine.
-
-    Returns:
-        Three angles; NaN where there are fewer than three vertebrae or one lacks a corner.
+        landmarks: of the film, image px; their covariance is what intervals are propagated from.
+        film: its size, spacing, aspect and view, and whom it shows for the published norms; without
+            a view a film with a facing is lateral.
+        intervals: how wide they must be; None = no interval is given, and the notes say so.
     """
-    if len(landmarks) < 3 or np.isnan(landmarks.points).any():
-        return np.full(3, np.nan)
-    angles = _angles_between(landmarks)
-    upper, lower = (int(i) for i in np.unravel_index(np.argmax(angles), angles.shape))
-    if not _is_s_shaped(landmarks):
-        outer = angles[0, upper], angles[lower, -1]
-    else:
-        above = angles[: upper + 1, upper]
-        apex = int(above.argmax())
-        low = _lies_low(landmarks, upper, lower, height)
-        third = angles[: apex + 1, apex] if low else angles[lower, lower:]
-        outer = above[apex], third.max()
-    return np.array([outer[0], angles[upper, lower], outer[1]])
+    view = film.view or ("lateral" if landmarks.facing else None)
+    if view == "ap":
+        landmarks = replace(landmarks, facing=None)
+    reason = _reason(landmarks, film, view)
+    known = list(quantities(landmarks, film, view or "lateral"))
+    if reason is not None:
+        return tuple(_withheld(each, _unit(each, film), reason) for each in known)
+    bench = _Bench(landmarks, film, intervals)
+    return tuple(made for each in known for made in bench.measured(each))
 
 
-def _angles_between(landmarks: Landmarks) -> Float64[np.ndarray, "v v"]:
-    """Angles between the vertebrae in deg; only above the diagonal, which is 0."""
-    left, right = landmarks.points[:, ::2].mean(axis=1), landmarks.points[:, 1::2].mean(axis=1)
-    unit = (right - left) / np.linalg.norm(right - left, axis=1, keepdims=True)
-    return np.triu(np.degrees(np.arccos(np.clip(unit @ unit.T, -1.0, 1.0))), k=1)
+def quantities(
+    landmarks: Landmarks, film: FilmGeometry, view: View
+) -> Iterator[Quantity | Missing]:
+    """What is to be measured on a film of ``view``."""
+    names = [name or f"V{place}" for place, name in enumerate(landmarks.names, start=1)]
+    pairs = [
+        pair
+        for pair, missed in zip(pairwise(range(len(names))), missed_between(landmarks), strict=True)
+        if not missed
+    ]
+    if view == "ap":
+        yield from frontal_angles(names, height=film.height * (film.aspect or 1.0))
+        yield from listheses(pairs, names)
+        return
+    yield from slips(pairs, names)
+    yield from discs(pairs, names)
+    yield from sagittal_angles(names)
+    yield from bodies(names)
 
 
-def _endplate_centres(landmarks: Landmarks) -> Float64[np.ndarray, "v 2 2"]:
-    return landmarks.points.reshape(-1, 2, 2, 2).mean(axis=2)
+class _Bench:
+    """One film with its corners placed, as they are and as they might be."""
+
+    def __init__(
+        self, landmarks: Landmarks, film: FilmGeometry, intervals: Intervals | None
+    ) -> None:
+        self.landmarks, self.film = landmarks, film
+        self.intervals = intervals
+        self.at = self._place(landmarks.points)
+        self.draws = self._place(drawn(landmarks, DRAWS))
+        self.doubtful = _doubtful(landmarks)
+
+    def measured(self, quantity: Quantity | Missing) -> Iterator[Measurement]:
+        """The quantity, and its grade where it has one."""
+        unit = _unit(quantity, self.film)
+        if isinstance(quantity, Missing):
+            yield _withheld(quantity, unit, quantity.reason)
+            return
+        value = float(quantity.of(self.at))
+        reason = next((self.doubtful[i] for i in quantity.needs if self.doubtful[i]), None)
+        if reason is None and math.isnan(value):
+            reason = "a corner was not seen"
+        if reason is not None:
+            yield _withheld(quantity, unit, reason)
+            return
+        yield from self._made(quantity, unit, value)
+
+    def _made(self, quantity: Quantity, unit: Unit, value: float) -> Iterator[Measurement]:
+        scale = _mm_per_px(self.film) if unit == "mm" else 1.0
+        half, why = self._half_width(quantity)
+        notes = [quantity.warning, _magnification(self.film) if unit == "mm" else None, why]
+        made = Measurement(
+            quantity.name,
+            quantity.levels,
+            value * scale,
+            unit,
+            quantity.definition,
+            note="; ".join(note for note in notes if note) or None,
+            lines=_lines(image_lines(quantity.lines(self.at), facing=self.landmarks.facing,
+                                     aspect=self.film.aspect or 1.0)),
+            reference=reference_of(quantity.name, quantity.levels, value * scale, unit=unit,
+                                   person=self.film.person),
+        )  # fmt: skip
+        if half is not None and self.intervals is not None:
+            low, high = (value - half) * scale, (value + half) * scale
+            made = replace(made, low=low, high=high, coverage=self.intervals.coverage)
+        yield made
+        if quantity.grading:
+            yield graded(made, quantity.grading)
+
+    def _half_width(self, quantity: Quantity) -> tuple[float | None, str | None]:
+        """Half the interval's width in the formula's own unit, or why it has none."""
+        if self.intervals is None:
+            return None, "no interval: the error of these corners was never calibrated"
+        factor = self.intervals.factors.get(quantity.name)
+        spread = float(np.std(quantity.of(self.draws)))
+        if factor is None or math.isnan(spread):
+            return None, "no interval: its error was not calibrated"
+        return factor * spread, None
+
+    def _place(self, points: Float64[np.ndarray, "*n v 4 2"]) -> Placed:
+        return placed(points, facing=self.landmarks.facing, aspect=self.film.aspect or 1.0)
 
 
-def _is_s_shaped(landmarks: Landmarks) -> bool:
-    """Whether the endplates' centres lie on both sides of the line from the first to the last."""
-    centres = _endplate_centres(landmarks).reshape(-1, 2)
-    chord, offset = centres[0] - centres[-1], centres[:-2] - centres[-1]
-    side = offset[:, 1] * chord[0] - offset[:, 0] * chord[1]
-    return bool(side.min() < 0 < side.max())
+def drawn(landmarks: Landmarks, count: int) -> Float64[np.ndarray, "n v 4 2"]:
+    """Corners as they might be: ``count`` normal draws by their covariance, always the same.
+
+    NaN where a corner was not seen or its covariance is not stated.
+    """
+    rng = np.random.default_rng(0)
+    known = ~np.isnan(landmarks.covariance).any(axis=(-2, -1))
+    covariance = np.where(known[..., None, None], landmarks.covariance, np.eye(2))
+    root = np.linalg.cholesky(covariance + 1e-12 * np.eye(2))
+    steps = np.einsum("vcij,nvcj->nvci", root, rng.normal(size=(count, *landmarks.points.shape)))
+    return np.where(known[..., None], landmarks.points + steps, np.nan)
 
 
-def _lies_low(landmarks: Landmarks, upper: int, lower: int, height: float | None) -> bool:
-    """Whether the curve between two vertebrae is centred in the lower half, by their ends."""
-    y = _endplate_centres(landmarks)[..., 1]
-    whole = height if height is not None else y[0, 0] + y[-1, 1]
-    return bool(y[upper, 1] + y[lower, 1] >= whole)
+def graded(measured: Measurement, grading: Grading) -> Measurement:
+    """The grade of a measured value, with the probability that its error leaves to it."""
+    value = measured.value
+    if value is None:
+        return replace(measured, name=grading.name, unit="grade", definition=grading.definition)
+    grade, probability, note = grading.grade(value), None, None
+    if measured.low is not None and measured.coverage is not None:
+        sd = (value - measured.low) / NORMAL[measured.coverage]
+        shares = grade_shares(abs(value), sd, grading.bounds)
+        probability = shares[grade]
+        if probability < _SURE:
+            said = (f"{100 * share:.0f} % {word}" for share, word in
+                    zip(shares, grading.words, strict=True) if share >= 0.05)  # fmt: skip
+            note = f"near a boundary: {', '.join(said)}"
+    return Measurement(
+        grading.name, measured.levels, float(grade), "grade", grading.definition,
+        probability=probability, note=note, lines=measured.lines,
+    )  # fmt: skip
+
+
+def grade_shares(size: float, sd: float, bounds: Sequence[float]) -> tuple[float, ...]:
+    """The probability of each grade where the true value is normal about ``size``."""
+
+    def below(limit: float) -> float:
+        return 0.5 * (
+            math.erf((limit - size) / (sd * math.sqrt(2)))
+            - math.erf((-limit - size) / (sd * math.sqrt(2)))
+        )
+
+    if sd <= 0:
+        grade = sum(size > bound for bound in bounds)
+        return tuple(float(k == grade) for k in range(len(bounds) + 1))
+    edges = [0.0, *(below(bound) for bound in bounds), 1.0]
+    return tuple(high - low for low, high in pairwise(edges))
+
+
+def _reason(landmarks: Landmarks, film: FilmGeometry, view: View | None) -> str | None:
+    """Why nothing at all is measured on a film."""
+    if landmarks.refusal:
+        return landmarks.refusal
+    if film.aspect is None:
+        return "the film's true proportions are not known"
+    if view is None:
+        return "the view is not known: lateral or AP"
+    if view == "lateral" and landmarks.facing is None:
+        return "which side is anterior is not known"
+    return None
+
+
+def _doubtful(landmarks: Landmarks) -> list[str | None]:
+    """For each vertebra, why its corners are not measured with."""
+    largest = np.sqrt(np.linalg.eigvalsh(np.nan_to_num(landmarks.covariance))[..., -1]).max(axis=1)
+    limits = _TOO_UNCERTAIN * landmarks.heights
+    return [
+        f"a corner of {name or f'V{place}'} is uncertain by {sd:.0f} px" if sd > limit else None
+        for place, (name, sd, limit) in enumerate(
+            zip(landmarks.names, largest, limits, strict=True), start=1
+        )
+    ]
+
+
+def _withheld(quantity: Quantity | Missing, unit: Unit, reason: str) -> Measurement:
+    return Measurement(quantity.name, quantity.levels, None, unit, quantity.definition, note=reason)
+
+
+def _unit(quantity: Quantity | Missing, film: FilmGeometry) -> Unit:
+    return "mm" if quantity.kind == "length" and film.spacing else UNITS[quantity.kind]
+
+
+def _mm_per_px(film: FilmGeometry) -> float:
+    """Of a true px, which is as wide as a pixel."""
+    return film.spacing.column_mm if film.spacing else 1.0
+
+
+def _magnification(film: FilmGeometry) -> str | None:
+    plane = film.spacing.plane if film.spacing else None
+    if plane == "detector":
+        return "at the detector: larger than life by the magnification of the projection"
+    if plane == "unknown":
+        return "the plane of the spacing is not stated: may be magnified"
+    return None
+
+
+def _lines(ends: Float64[np.ndarray, "k 2 2"]) -> tuple[Line, ...]:
+    return tuple(((float(a[0]), float(a[1])), (float(b[0]), float(b[1]))) for a, b in ends)

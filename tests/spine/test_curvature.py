@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spondyl.spine.curvature import COBB_ANGLES, cobb_angles
 from spondyl.spine.landmarks import Landmarks
-from spondyl.spine.measurements import COBB_ANGLES, cobb_angles
 
 
 def spine(inclinations: np.ndarray, sway: np.ndarray, *, top: float = 50.0) -> Landmarks:

@@ -1,0 +1,154 @@
+"""What is a measurement: a number with its unit, its interval and its definition, or a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final, Literal
+
+import numpy as np
+from jaxtyping import Float64
+
+Kind = Literal["length", "angle", "share", "ratio"]
+"""Of what a formula gives: px, deg, % or a plain number."""
+
+Unit = Literal["mm", "px", "deg", "%", "", "grade"]
+
+Placed = Float64[np.ndarray, "*n v 2 2 2"]
+"""Vertebrae x endplates (superior, inferior) x ends x (across, down), true px: see ``placing``."""
+
+Line = tuple[tuple[float, float], tuple[float, float]]
+"""Two points x, y in image px."""
+
+UNITS: Final[Mapping[Kind, Unit]] = {"length": "px", "angle": "deg", "share": "%", "ratio": ""}
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What a published group of people measures: mean and SD, and ``z`` = (value - mean) / SD.
+
+    ``group`` says who they were, ``source`` who published it.
+    """
+
+    mean: float
+    sd: float
+    z: float
+    group: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One number on one film, or the reason why there is none.
+
+    ``levels`` are the vertebrae, superior first, by name or as V1, V2 ... from the top. ``value``
+    is None where ``note`` says why; else ``note`` is a warning, or None. ``low`` and ``high`` hold
+    the true value in ``coverage`` (0 to 1) of films like those of the calibration; None where no
+    error is known. A grade has the ``probability`` that it is the true one. ``definition`` names
+    the formula (``docs/measurements.md``), ``lines`` what was measured, in image px.
+    """
+
+    name: str
+    levels: tuple[str, ...]
+    value: float | None
+    unit: Unit
+    definition: str
+    low: float | None = None
+    high: float | None = None
+    coverage: float | None = None
+    probability: float | None = None
+    note: str | None = None
+    lines: tuple[Line, ...] = ()
+    reference: Reference | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values; what is missing is null."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Grading:
+    """Classes of the size of a quantity: grade k where it is above k of the rising ``bounds``.
+
+    ``words`` are the names of the grades, one more than bounds.
+    """
+
+    name: str
+    definition: str
+    bounds: tuple[float, ...]
+    words: tuple[str, ...]
+
+    def grade(self, value: float) -> int:
+        """The grade of a value, by its size without sign."""
+        return sum(abs(value) > bound for bound in self.bounds)
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A formula on the vertebrae of one film.
+
+    ``of`` takes placed vertebrae, any number of films at once, and gives one number each (NaN where
+    a corner is missing); ``lines`` gives (k, 2, 2) ends of what is measured, as placed, of one
+    film. ``needs`` are the indices of the vertebrae used; ``warning`` is said beside the number.
+    """
+
+    name: str
+    levels: tuple[str, ...]
+    kind: Kind
+    definition: str
+    needs: tuple[int, ...]
+    of: Callable[[Placed], Float64[np.ndarray, "*n"]]
+    lines: Callable[[Placed], Float64[np.ndarray, "k 2 2"]]
+    grading: Grading | None = None
+    warning: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A quantity that belongs to every film of a view and cannot be measured on this one: why."""
+
+    name: str
+    levels: tuple[str, ...]
+    kind: Kind
+    definition: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Intervals:
+    """How wide an interval must be: fitted on ``films`` that nothing was trained on.
+
+    An interval is value +- factor x SD, the SD propagated from the corners' covariance;
+    ``factors`` are by name of the measurement. A measurement without a factor has no interval.
+
+    Raises:
+        ValueError: the coverage is not in (0, 1), or a factor is not a number above 0.
+    """
+
+    coverage: float
+    films: int
+    factors: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.coverage < 1:
+            raise ValueError(f"coverage is {self.coverage}, need a number between 0 and 1")
+        for name, factor in self.factors.items():
+            if not (np.isfinite(factor) and factor > 0):
+                raise ValueError(f"factor of {name} is {factor}, need a number above 0")
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values; exact round trip."""
+        return {"coverage": self.coverage, "films": self.films, "factors": dict(self.factors)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Intervals:
+        """What ``to_json`` wrote.
+
+        Raises:
+            ValueError: a value is missing or impossible.
+        """
+        try:
+            factors = {str(name): float(value) for name, value in data["factors"].items()}
+            return cls(float(data["coverage"]), int(data["films"]), factors)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"intervals are incomplete: {error}") from error
