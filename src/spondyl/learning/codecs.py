@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from spondyl.anatomy import LEVELS
 from spondyl.learning import heatmaps
 from spondyl.learning.targets import UNKNOWN, LandmarkBatch
 from spondyl.recipe import SetCodecRecipe, SlotsCodecRecipe
-from spondyl.spine.detections import Detections
+from spondyl.spine.detections import Detections, detections_of
 
 STRIDE = 4
 NULL = len(LEVELS)
@@ -42,9 +42,33 @@ class Codec(Protocol):
         """How far the maps are from it."""
         ...
 
-    def decode(self, maps: Float[Tensor, "b c h w"]) -> list[Detections]:
-        """What the maps say, film by film, in input px."""
+    def read(self, maps: Float[Tensor, "b c h w"]) -> Candidates:
+        """What the maps say, in input px, by tensor operations alone: they can be exported."""
         ...
+
+    def decode(self, maps: Float[Tensor, "b c h w"]) -> list[Detections]:
+        """The same film by film, without the empty places."""
+        ...
+
+
+class Candidates(NamedTuple):
+    """N places for candidate vertebrae on each of B films, in input px; NaN = a corner not found.
+
+    A place that is empty has score 0. ``variance`` is of each corner, px^2; the rest is as in
+    ``Detections``.
+    """
+
+    score: Float[Tensor, "b n"]
+    corners: Float[Tensor, "b n 4 2"]
+    corner_score: Float[Tensor, "b n 4"]
+    variance: Float[Tensor, "b n 4"]
+    level_logits: Float[Tensor, "b n k"]
+    facing_logit: Float[Tensor, "b n"]
+
+    def films(self) -> list[Detections]:
+        """Film by film, without the empty places."""
+        arrays = [column.detach().cpu().numpy().astype(np.float64) for column in self]
+        return [detections_of(columns) for columns in zip(*arrays, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,30 +142,29 @@ class SetCodec:
             + recipe.facing_weight * facing
         )
 
-    def decode(self, maps: Float[Tensor, "b c h w"]) -> list[Detections]:
+    def read(self, maps: Float[Tensor, "b c h w"]) -> Candidates:
         """Candidate vertebrae of each film, best first, in input px."""
         maps = maps.float().nan_to_num(nan=-20.0)
         centre = torch.sigmoid(maps[:, 0])
-        score, cell = (
-            heatmaps.local_peaks(centre).flatten(1).topk(min(self._CANDIDATES, centre[0].numel()))
-        )
+        places = min(self._CANDIDATES, self.heatmap_size**2)
+        score, cell = heatmaps.local_peaks(centre).flatten(1).topk(places)
         values = maps.flatten(2).gather(2, cell[:, None].expand(-1, self.channels, -1))
         position = torch.stack([cell % maps.shape[-1], cell // maps.shape[-1]], dim=-1)
         offsets = values[:, self._OFFSETS].unflatten(1, (4, 2)).permute(0, 1, 3, 2)
         rough = position[:, None].float() + offsets * self._OFFSET_UNIT  # (B, 4, N, 2)
         corners, corner_score, variance = self._snap(maps[:, self._CORNERS], rough)
-        columns = (
-            score,
+        return Candidates(
+            torch.where(score > self._FLOOR, score, 0.0),
             heatmaps.to_input(corners, STRIDE).transpose(1, 2),
             corner_score.transpose(1, 2),
             variance.transpose(1, 2) * STRIDE**2,
             values[:, self._LEVELS].transpose(1, 2),
             values[:, self._FACING][:, 0],
         )
-        return [
-            _detections(*(column[film] for column in columns), keep=score[film] > self._FLOOR)
-            for film in range(len(maps))
-        ]
+
+    def decode(self, maps: Float[Tensor, "b c h w"]) -> list[Detections]:
+        """As ``read``, film by film."""
+        return self.read(maps).films()
 
     def _heat(
         self, corners: Float[Tensor, "b v 4 2"], centres: Float[Tensor, "b v 2"]
@@ -272,7 +295,7 @@ class SlotsCodec:
         """(Weighted) mean squared error."""
         return (targets.weight * (maps.float() - targets.maps) ** 2).mean()
 
-    def decode(self, maps: Float[Tensor, "b c h w"]) -> list[Detections]:
+    def read(self, maps: Float[Tensor, "b c h w"]) -> Candidates:
         """The highest peak of every channel, slots from superior to inferior, in input px."""
         maps = maps.float().nan_to_num(nan=0.0).clamp_min(0.0)
         score, cell = maps.flatten(2).max(dim=2)  # (B, C)
@@ -285,14 +308,14 @@ class SlotsCodec:
         spread = (variance[:, :, 0] * self.stride**2).unflatten(1, (-1, 4))
         if self.recipe.anchor == "bottom":
             corners, scores, spread = (t.flip(1) for t in (corners, scores, spread))
-        unknown = maps.new_zeros(self.recipe.slots, NULL + 1)
-        return [
-            _detections(
-                scores[film].mean(dim=1), corners[film], scores[film], spread[film],
-                unknown, unknown[:, 0], keep=~corners[film].isnan().all(dim=(1, 2)),
-            )
-            for film in range(len(maps))
-        ]  # fmt: skip
+        empty = corners.isnan().all(dim=3).all(dim=2)
+        unknown = scores.new_zeros(scores.shape[0], self.recipe.slots, NULL + 1)
+        whole = torch.where(empty, 0.0, scores.mean(dim=2))
+        return Candidates(whole, corners, scores, spread, unknown, unknown[..., 0])
+
+    def decode(self, maps: Float[Tensor, "b c h w"]) -> list[Detections]:
+        """As ``read``, film by film."""
+        return self.read(maps).films()
 
     def _slotted(self, points: Float[Tensor, "b v 4 2"]) -> Float[Tensor, "b k 4 2"]:
         slots = torch.full((len(points), self.recipe.slots, 4, 2), torch.nan, device=points.device)
@@ -356,16 +379,3 @@ def _beyond(
     start = torch.where(edge.isnan(), centres[-1], edge)
     out = centres[-1] - centres[-2] if len(centres) > 1 else start - centres[-1]
     return ((grid - start) * out).sum(dim=-1) > 0
-
-
-def _detections(
-    score: Tensor, corners: Tensor, corner_score: Tensor, variance: Tensor, levels: Tensor,
-    facing: Tensor, *, keep: Tensor,
-) -> Detections:  # fmt: skip
-    covariance = variance[..., None, None] * torch.eye(2, device=variance.device)
-    columns = (score, corners, corner_score, covariance, levels, facing)
-    return Detections(*(_array(column[keep]) for column in columns))
-
-
-def _array(values: Tensor) -> np.ndarray:
-    return values.detach().cpu().numpy().astype(np.float64)

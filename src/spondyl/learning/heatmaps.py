@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 _FLATTEST = 1e-4  # curvature of a Gaussian of 70 px: what is flatter has no peak
+_RIDGE = 1e-9  # keeps an empty patch solvable
 _PATCH = 2  # radius: enough cells for the fit, too few to meet the next vertebra
 
 
@@ -77,11 +78,34 @@ def refine(
     weight = values**2
     normal = torch.einsum("...k,ki,kj->...ij", weight, design, design)
     right = torch.einsum("...k,ki->...i", weight * values.clamp_min(1e-12).log(), design)
-    ridge = 1e-9 * torch.eye(4, dtype=normal.dtype, device=normal.device)
-    fit = torch.linalg.solve(normal + ridge, right)
+    fit = _solved(normal, right)
     curvature = fit[..., 3]
     peaked = curvature > _FLATTEST
     spread = 1 / (2 * curvature.clamp_min(_FLATTEST))
     step = (fit[..., 1:3] * spread[..., None]).clamp(-_PATCH, _PATCH)
     step = torch.where(peaked[..., None], step, torch.zeros_like(step))
     return (peaks + step).to(device, maps.dtype), spread.to(device, maps.dtype)
+
+
+def _solved(normal: Float[Tensor, "*n k k"], right: Float[Tensor, "*n k"]) -> Float[Tensor, "*n k"]:
+    """Solves normal equations by Gaussian elimination, written out so that it can be exported.
+
+    The pivots of a positive definite matrix need no exchange of rows.
+    """
+    size = right.shape[-1]
+    rows = [
+        [normal[..., i, j] + (_RIDGE if i == j else 0.0) for j in range(size)] + [right[..., i]]
+        for i in range(size)
+    ]
+    for i in range(size):
+        for below in rows[i + 1 :]:
+            factor = below[i] / rows[i][i]
+            below[i + 1 :] = [
+                value - factor * above
+                for value, above in zip(below[i + 1 :], rows[i][i + 1 :], strict=True)
+            ]
+    found: list[Tensor] = []
+    for i in reversed(range(size)):
+        known = zip(rows[i][i + 1 : size], reversed(found), strict=True)
+        found.append((rows[i][size] - sum(a * x for a, x in known)) / rows[i][i])
+    return torch.stack(found[::-1], dim=-1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -64,3 +65,17 @@ class Detections:
         """The same candidates in another frame of ``scale`` px for each px of this one."""
         stretch = scale[:, None] * scale[None, :]
         return replace(self, corners=corners, covariance=self.covariance * stretch)
+
+
+def detections_of(columns: Sequence[np.ndarray]) -> Detections:
+    """The candidates of one film from what a network gives, without those of score 0.
+
+    Six columns: score (N,), corners (N, 4, 2), corner score (N, 4), the variance of each corner
+    (N, 4), level logits and facing logit.
+    """
+    score, corners, corner_score, variance, levels, facing = columns
+    keep = score > 0
+    covariance = variance[..., None, None] * np.eye(2)
+    return Detections(
+        score[keep], corners[keep], corner_score[keep], covariance[keep], levels[keep], facing[keep]
+    )
