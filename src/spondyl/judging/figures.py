@@ -38,7 +38,7 @@ _CLASS_COLOURS: Final[Mapping[str, str]] = {
 _DASHES: Final = ("-", "--", ":", "-.")
 _LONGEST: Final = 40  # letters of a name
 
-_INK: Final = "#767676"  # legible on white and on black: 4.5 to 1 on both
+INK: Final = "#767676"  # legible on white and on black: 4.5 to 1 on both
 
 History = Sequence[Mapping[str, float | None]]
 """One row an epoch, as training writes them."""
@@ -49,16 +49,16 @@ _STYLE: Final[Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "spondyl",
     "text.parse_math": False,
-    "text.color": _INK,
-    "axes.edgecolor": _INK,
-    "axes.labelcolor": _INK,
+    "text.color": INK,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
     "axes.titlesize": 10.0,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
-    "grid.color": _INK,
+    "grid.color": INK,
     "grid.alpha": 0.2,
     "grid.linewidth": 0.6,
     "legend.frameon": False,
@@ -143,7 +143,7 @@ def sdr_curves(
         _label_curves(axes)
 
     draws = [partial(draw, protocol=protocol) for protocol in protocols]
-    return _figures(draws, (9.6, max(3.4, 0.5 + 0.2 * len(styles))), format, legend=styles)
+    return draw_panels(draws, (9.6, max(3.4, 0.5 + 0.2 * len(styles))), format, legend=styles)
 
 
 def _draw_protocols(axes: Axes, evaluation: Evaluation, protocols: Sequence[ProtocolName]) -> None:
@@ -194,7 +194,7 @@ def _bar_figure(panels: Mapping[str, Bars], width: float, format: Format) -> byt
     draws = [partial(draw, title=title, bars=bars) for title, bars in panels.items()]
     rows = max(map(len, panels.values()))
     kinds = {kind: LineStyle(colour, width=7.0) for kind, colour in _CLASS_COLOURS.items()}
-    return _figures(draws, (width, 1.5 + 0.32 * rows), format, legend=kinds, beside=False)
+    return draw_panels(draws, (width, 1.5 + 0.32 * rows), format, legend=kinds, beside=False)
 
 
 def _draw_bars(axes: Axes, bars: Bars) -> None:
@@ -224,7 +224,7 @@ def history_curves(
     if len(histories) == 1:
         (rows,) = histories.values()
         draws = [partial(draw, rows=rows) for draw in (_losses, _errors, _rates)]
-        return _figures(draws, (9.6, 2.8), format)
+        return draw_panels(draws, (9.6, 2.8), format)
     styles = line_styles(among or list(histories))
     shown = {name: styles[name] for name in histories}
 
@@ -235,7 +235,7 @@ def history_curves(
         _scale(axes, decades=key.endswith("loss"))
 
     draws = [partial(draw, key=key, label=label) for key, label in _COMPARED.items()]
-    return _figures(draws, (9.6, max(5.2, 0.5 + 0.2 * len(shown))), format, legend=shown, rows=2)
+    return draw_panels(draws, (9.6, max(5.2, 0.5 + 0.2 * len(shown))), format, legend=shown, rows=2)
 
 
 _COMPARED: Final[Mapping[str, str]] = {
@@ -301,10 +301,10 @@ def _mark(points: Sequence[object]) -> str:
 
 
 def _figure(draw: Callable[[Axes], None], size: tuple[float, float], format: Format) -> bytes:
-    return _figures([draw], size, format)
+    return draw_panels([draw], size, format)
 
 
-def _figures(
+def draw_panels(
     draws: Sequence[Callable[[Axes], None]],
     size: tuple[float, float],
     format: Format,
