@@ -17,6 +17,9 @@ Unit = Literal["mm", "px", "deg", "%", "", "grade"]
 Placed = Float64[np.ndarray, "*n v 2 2 2"]
 """Vertebrae x endplates (superior, inferior) x ends x (across, down), true px: see ``placing``."""
 
+Lines = Float64[np.ndarray, "k 2 2"]
+"""The ends of lines, as placed."""
+
 Line = tuple[tuple[float, float], tuple[float, float]]
 """Two points x, y in image px."""
 
@@ -70,17 +73,25 @@ class Measurement:
 class Grading:
     """Classes of the size of a quantity: grade k where it is above k of the rising ``bounds``.
 
-    ``words`` are the names of the grades, one more than bounds.
+    ``words`` are the names of the grades, one more than bounds. ``signs`` name what a value above
+    the first bound is, below 0 and above it; ``caveat`` is said beside every grade.
     """
 
     name: str
     definition: str
     bounds: tuple[float, ...]
     words: tuple[str, ...]
+    signs: tuple[str, str] | None = None
+    caveat: str | None = None
 
     def grade(self, value: float) -> int:
         """The grade of a value, by its size without sign."""
         return sum(abs(value) > bound for bound in self.bounds)
+
+    def note(self, value: float) -> str | None:
+        """What a reader must know of the grade of a value; None where there is nothing."""
+        sign = self.signs[value > 0] if self.signs and self.grade(value) else None
+        return "; ".join(part for part in (sign, self.caveat) if part) or None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +109,7 @@ class Quantity:
     definition: str
     needs: tuple[int, ...]
     of: Callable[[Placed], Float64[np.ndarray, "*n"]]
-    lines: Callable[[Placed], Float64[np.ndarray, "k 2 2"]]
+    lines: Callable[[Placed], Lines]
     grading: Grading | None = None
     warning: str | None = None
 
