@@ -2,17 +2,201 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64, Int
 
+from spondyl.anatomy import is_level
+from spondyl.errors import UsageError
 from spondyl.spine.landmarks import Landmarks
-from spondyl.spine.measurement import Missing, Quantity
+from spondyl.spine.measurement import Missing, Placed, Quantity
+from spondyl.spine.placing import placed
 
 COBB_ANGLES: Final[tuple[str, ...]] = ("PT", "MT", "TL")
 """Proximal thoracic, main thoracic, thoracolumbar / lumbar: the order of ``cobb_angles``."""
+
+Plate = tuple[int, int]
+"""A vertebra's index, and which of its endplates: 0 superior, 1 inferior."""
+
+Vectors = Float64[np.ndarray, "*n 2"]
+Angles = Float64[np.ndarray, "*n"]
+Ends = Int[np.ndarray, "*n 2"]
+
+_SUPERIOR, _INFERIOR = 0, 1
+_ENDPLATES: Final = ("superior", "inferior")
+_CHALLENGE: Final = 17  # vertebrae on every film of the AASCE challenge
+
+_LORDOSES: Final = (
+    ("L1", "S1", _SUPERIOR),
+    ("L1", "L5", _INFERIOR),
+    ("L4", "S1", _SUPERIOR),
+)
+"""From whose superior endplate to which endplate of whom."""
+
+_LARGEST: Final = "Cobb 1948, largest of all pairs"
+_HORIZON: Final = "trusts the film's lower edge to be horizontal and the patient to stand"
+
+
+def angle_between(first: Vectors, second: Vectors) -> Angles:
+    """The angle in deg by which ``second`` is turned from ``first``, in (-180, 180].
+
+    Positive is from across to down: of two endplates that run forwards, positive where the second
+    falls further towards the front, so that they open to the front (lordotic). By the arctangent of
+    cross and dot product: exact near 0 and beyond 90 deg, where an arc cosine or slopes are not.
+    """
+    cross = first[..., 0] * second[..., 1] - first[..., 1] * second[..., 0]
+    return np.degrees(np.arctan2(cross, (first * second).sum(axis=-1)))
+
+
+def sagittal_angles(
+    pairs: Sequence[tuple[int, int]], names: Sequence[str]
+) -> Iterator[Quantity | Missing]:
+    """Lordosis, sacral slope, segmental and disc angles of a lateral film.
+
+    Lordotic is positive everywhere. The lordoses and the sacral slope are always there, if need be
+    as the reason why not.
+
+    Args:
+        pairs: of neighbours without a gap, by index.
+        names: of all vertebrae.
+    """
+    for upper, lower, end in _LORDOSES:
+        definition = f"Cobb, superior endplate of {upper} to {_ENDPLATES[end]} endplate of {lower}"
+        reason = _not_named((upper, lower), names)
+        if reason:
+            yield Missing("lordosis", (upper, lower), "angle", definition, reason)
+            continue
+        ends = (names.index(upper), _SUPERIOR), (names.index(lower), end)
+        yield _between("lordosis", ends, names, definition)
+    yield _sacral_slope(names)
+    for high, low in pairs:
+        yield _segmental(high, low, names)
+        definition = "inferior endplate to the next superior endplate"
+        yield _between("disc angle", ((high, _INFERIOR), (low, _SUPERIOR)), names, definition)
+
+
+def asked_angle(text: str, names: Sequence[str]) -> Quantity | Missing:
+    """The Cobb angle between two endplates that somebody asks for: ``T5.superior:T12.inferior``.
+
+    The upper of the two comes first, in whichever order they are given: positive is open to the
+    front on a lateral film (kyphosis is negative), open to the right of the image on an AP film.
+
+    Raises:
+        UsageError: the text does not name two endplates.
+    """
+    found = re.fullmatch(r"(\w+)\.(superior|inferior):(\w+)\.(superior|inferior)", text)
+    levels = (found[1], found[3]) if found else ()
+    if not found or not all(is_level(level) or re.fullmatch(r"V\d+", level) for level in levels):
+        raise UsageError(f"angle {text!r}: need two endplates, such as T5.superior:T12.inferior")
+    if text.split(":")[0] == text.split(":")[1]:
+        raise UsageError(f"angle {text!r}: names one endplate twice, need two")
+    if "S1.inferior" in text:
+        raise UsageError(f"angle {text!r}: S1 has no inferior endplate, need S1.superior")
+    definition = f"Cobb, {text}"
+    if reason := _not_named(levels, names):
+        return Missing("endplate angle", levels, "angle", definition, reason)
+    upper, lower = sorted(
+        (names.index(level), _ENDPLATES.index(end))
+        for level, end in ((found[1], found[2]), (found[3], found[4]))
+    )
+    return _between("endplate angle", (upper, lower), names, definition)
+
+
+def _not_named(levels: Sequence[str], names: Sequence[str]) -> str | None:
+    """Why two levels cannot be measured between, if so."""
+    absent = [level for level in dict.fromkeys(levels) if level not in names]
+    if not absent:
+        return None
+    return f"{' and '.join(absent)} {'is' if len(absent) == 1 else 'are'} not in view or not named"
+
+
+def _between(
+    name: str,
+    ends: tuple[Plate, Plate],
+    names: Sequence[str],
+    definition: str,
+    warning: str | None = None,
+) -> Quantity:
+    """The angle from one endplate to another, upper one first."""
+    upper, lower = ends
+
+    def of(at: Placed) -> Angles:
+        return _turn(_plate(at, upper), _plate(at, lower))
+
+    def lines(at: Placed) -> Float64[np.ndarray, "k 2 2"]:
+        return np.stack([at[upper], at[lower]])
+
+    needs = tuple(dict.fromkeys((upper[0], lower[0])))
+    levels = tuple(names[vertebra] for vertebra in needs)
+    return Quantity(name, levels, "angle", definition, needs, of, lines, warning=warning)
+
+
+def _plate(at: Placed, plate: Plate) -> Float64[np.ndarray, "*n 2 2"]:
+    return at[..., plate[0], plate[1], :, :]
+
+
+def _turn(first: Float64[np.ndarray, "*n 2 2"], second: Float64[np.ndarray, "*n 2 2"]) -> Angles:
+    """``angle_between`` two lines."""
+    return angle_between(first[..., 1, :] - first[..., 0, :], second[..., 1, :] - second[..., 0, :])
+
+
+def _segmental(high: int, low: int, names: Sequence[str]) -> Quantity:
+    end = _SUPERIOR if names[low] == "S1" else _INFERIOR
+    unnamed = low == len(names) - 1 and not is_level(names[low])
+    warning = f"if {names[low]} is S1 it must end at its superior endplate" if unnamed else None
+    definition = f"superior endplate to {_ENDPLATES[end]} endplate of the next"
+    return _between("segmental lordosis", ((high, _SUPERIOR), (low, end)), names, definition,
+                    warning)  # fmt: skip
+
+
+def _sacral_slope(names: Sequence[str]) -> Quantity | Missing:
+    definition = "superior endplate of S1 to the horizontal of the film"
+    if reason := _not_named(("S1",), names):
+        return Missing("sacral slope", ("S1",), "angle", definition, reason)
+    plate = names.index("S1"), _SUPERIOR
+
+    def of(at: Placed) -> Angles:
+        return _turn(_level(_plate(at, plate)), _plate(at, plate))
+
+    def lines(at: Placed) -> Float64[np.ndarray, "k 2 2"]:
+        return np.stack([_plate(at, plate), _level(_plate(at, plate))])
+
+    return Quantity("sacral slope", ("S1",), "angle", definition, plate[:1], of, lines,
+                    warning=_HORIZON)  # fmt: skip
+
+
+def _level(plate: Float64[np.ndarray, "*n 2 2"]) -> Float64[np.ndarray, "*n 2 2"]:
+    """A horizontal line as long as the endplate, forwards from its posterior end."""
+    start, end = plate[..., 0, :], plate[..., 1, :]
+    reach = np.linalg.norm(end - start, axis=-1, keepdims=True) * np.array([1.0, 0.0])
+    return np.stack([start, start + reach], axis=-2)
+
+
+def frontal_angles(
+    at: Placed, names: Sequence[str], *, height: float
+) -> Iterator[Quantity | Missing]:
+    """The Cobb angles of an AP film: PT, MT, TL of the AASCE challenge, and the largest.
+
+    All are sizes without sign. ``levels`` are the ends of the curve as the vertebrae lie in ``at``;
+    in other positions (draws of the corners) a curve is measured between the ends it has there.
+
+    Args:
+        at: the vertebrae of the film.
+        names: of all vertebrae.
+        height: of the film in true px, which decides its lower half.
+    """
+    methods = [("Cobb angle", _by_rules(place, height, names)) for place in range(3)]
+    methods.append(("maximal Cobb angle", _Method(_LARGEST, _largest_ends, _itself)))
+    for name, method in methods:
+        if len(names) < 3:
+            reason = f"{len(names)} in view, need 3 vertebrae"
+            yield Missing(name, (), "angle", method.definition, reason)
+        else:
+            yield _curve(name, method, at, names)
 
 
 def cobb_angles(landmarks: Landmarks, *, height: float | None = None) -> Float64[np.ndarray, " 3"]:
@@ -36,52 +220,130 @@ def cobb_angles(landmarks: Landmarks, *, height: float | None = None) -> Float64
     Returns:
         Three angles; NaN where there are fewer than three vertebrae or one lacks a corner.
     """
-    if len(landmarks) < 3 or np.isnan(landmarks.points).any():
+    if len(landmarks) < 3:
         return np.full(3, np.nan)
-    angles = _angles_between(landmarks)
-    upper, lower = (int(i) for i in np.unravel_index(np.argmax(angles), angles.shape))
-    if not _is_s_shaped(landmarks):
-        outer = angles[0, upper], angles[lower, -1]
-    else:
-        above = angles[: upper + 1, upper]
-        apex = int(above.argmax())
-        low = _lies_low(landmarks, upper, lower, height)
-        third = angles[: apex + 1, apex] if low else angles[lower, lower:]
-        outer = above[apex], third.max()
-    return np.array([outer[0], angles[upper, lower], outer[1]])
+    at = placed(landmarks.points, facing=None, aspect=1.0)
+    ends = _challenge_ends(at, height)
+    return np.array([_size(at, _middles(at), ends[curve]) for curve in range(3)])
 
 
-def _angles_between(landmarks: Landmarks) -> Float64[np.ndarray, "v v"]:
-    """Angles between the vertebrae in deg; only above the diagonal, which is 0."""
-    left, right = landmarks.points[:, ::2].mean(axis=1), landmarks.points[:, 1::2].mean(axis=1)
-    unit = (right - left) / np.linalg.norm(right - left, axis=1, keepdims=True)
-    return np.triu(np.degrees(np.arccos(np.clip(unit @ unit.T, -1.0, 1.0))), k=1)
+@dataclass(frozen=True, slots=True)
+class _Method:
+    """How a curve's ends are found, and which two lines of a vertebra make the angle.
+
+    ``lines`` takes the place of the endplates: the first where a vertebra is a curve's upper end,
+    the second where it is the lower one.
+    """
+
+    definition: str
+    ends: Callable[[Placed], Ends]
+    lines: Callable[[Placed], Placed]
+    warning: str | None = None
 
 
-def _endplate_centres(landmarks: Landmarks) -> Float64[np.ndarray, "v 2 2"]:
-    return landmarks.points.reshape(-1, 2, 2, 2).mean(axis=2)
+def _curve(name: str, method: _Method, at: Placed, names: Sequence[str]) -> Quantity:
+    """The angle of one curve, whose ends are found again for every position of the vertebrae."""
+
+    def of(films: Placed) -> Angles:
+        return _size(films, method.lines(films), method.ends(films))
+
+    def lines(film: Placed) -> Float64[np.ndarray, "k 2 2"]:
+        upper, lower = method.ends(film)
+        return np.stack([method.lines(film)[upper, 0], method.lines(film)[lower, 1]])
+
+    seen = not np.isnan(at).any()
+    levels = tuple(names[end] for end in method.ends(at)) if seen else ()
+    needs = tuple(range(len(names)))
+    return Quantity(name, levels, "angle", method.definition, needs, of, lines,
+                    warning=method.warning)  # fmt: skip
 
 
-def _is_s_shaped(landmarks: Landmarks) -> bool:
+def _by_rules(place: int, height: float, names: Sequence[str]) -> _Method:
+    """One of the three curves of the challenge."""
+
+    def ends(at: Placed) -> Ends:
+        return _challenge_ends(at, height)[..., place, :]
+
+    warning = f"the rules are for the {_CHALLENGE} vertebrae T1 to L5, here are {len(names)}"
+    return _Method(f"AASCE 2019, {COBB_ANGLES[place]}", ends, _middles,
+                   warning if len(names) != _CHALLENGE else None)  # fmt: skip
+
+
+def _middles(at: Placed) -> Placed:
+    """Each vertebra as the line from the middle of its left wall to that of its right one."""
+    return np.repeat(at.mean(axis=-3, keepdims=True), 2, axis=-3)
+
+
+def _itself(at: Placed) -> Placed:
+    return at
+
+
+def _openings(lines: Placed) -> Float64[np.ndarray, "*n v v"]:
+    """Sizes of the angles from each vertebra's first line to the second of each one below.
+
+    0 on and below the diagonal.
+    """
+    upper, lower = np.broadcast_arrays(lines[..., :, None, 0, :, :], lines[..., None, :, 1, :, :])
+    return np.triu(np.abs(_turn(upper, lower)), k=1)
+
+
+def _size(at: Placed, lines: Placed, ends: Ends) -> Angles:
+    """The angle between two vertebrae of each film; NaN where the film lacks a corner."""
+    upper, lower = (
+        np.take_along_axis(lines[..., k, :, :], ends[..., k, None, None, None], axis=-3)
+        for k in (0, 1)
+    )
+    size = np.abs(_turn(upper, lower))[..., 0]
+    return np.where(np.isnan(at).any(axis=(-4, -3, -2, -1)), np.nan, size)
+
+
+def _largest_ends(at: Placed) -> Ends:
+    return _argmax(_openings(at))
+
+
+def _argmax(angles: Float64[np.ndarray, "*n v v"]) -> Ends:
+    count = angles.shape[-1]
+    best = angles.reshape(*angles.shape[:-2], -1).argmax(axis=-1)
+    return np.stack([best // count, best % count], axis=-1)
+
+
+def _challenge_ends(at: Placed, height: float | None) -> Int[np.ndarray, "*n 3 2"]:
+    """The upper and lower vertebra of PT, MT and TL, by the rules of ``cobb_angles``."""
+    angles = _openings(_middles(at))
+    main = _argmax(angles)
+    upper, lower = main[..., 0], main[..., 1]
+    apex = _row(angles.swapaxes(-1, -2), upper).argmax(axis=-1)
+    above = _row(angles.swapaxes(-1, -2), apex).argmax(axis=-1)
+    below = _row(angles, lower).argmax(axis=-1)
+    bent, low = _is_s_shaped(at), _lies_low(at, main, height)
+    first, last = np.zeros_like(upper), np.full_like(upper, angles.shape[-1] - 1)
+    proximal = np.where(bent, apex, first), upper
+    third = (
+        np.where(bent & low, above, lower),
+        np.where(bent, np.where(low, apex, np.maximum(below, lower)), last),
+    )
+    return np.stack(
+        [np.stack(pair, axis=-1) for pair in (proximal, (upper, lower), third)], axis=-2
+    )
+
+
+def _row(
+    angles: Float64[np.ndarray, "*n v v"], index: Int[np.ndarray, "*n"]
+) -> Float64[np.ndarray, "*n v"]:
+    return np.take_along_axis(angles, index[..., None, None], axis=-2)[..., 0, :]
+
+
+def _is_s_shaped(at: Placed) -> Bool[np.ndarray, "*n"]:
     """Whether the endplates' centres lie on both sides of the line from the first to the last."""
-    centres = _endplate_centres(landmarks).reshape(-1, 2)
-    chord, offset = centres[0] - centres[-1], centres[:-2] - centres[-1]
-    side = offset[:, 1] * chord[0] - offset[:, 0] * chord[1]
-    return bool(side.min() < 0 < side.max())
+    centres = at.mean(axis=-2).reshape(*at.shape[:-4], -1, 2)
+    chord = centres[..., :1, :] - centres[..., -1:, :]
+    offset = centres[..., :-2, :] - centres[..., -1:, :]
+    side = offset[..., 1] * chord[..., 0] - offset[..., 0] * chord[..., 1]
+    return (side.min(axis=-1) < 0) & (side.max(axis=-1) > 0)
 
 
-def _lies_low(landmarks: Landmarks, upper: int, lower: int, height: float | None) -> bool:
-    """Whether the curve between two vertebrae is centred in the lower half, by their ends."""
-    y = _endplate_centres(landmarks)[..., 1]
-    whole = height if height is not None else y[0, 0] + y[-1, 1]
-    return bool(y[upper, 1] + y[lower, 1] >= whole)
-
-
-def sagittal_angles(names: Sequence[str]) -> Iterator[Quantity | Missing]:
-    """Lordosis, sacral slope, disc and segmental angles of a lateral film; ``names`` of all."""
-    yield from ()
-
-
-def frontal_angles(names: Sequence[str], *, height: float) -> Iterator[Quantity | Missing]:
-    """The Cobb angles of an AP film of ``height`` in true px."""
-    yield from ()
+def _lies_low(at: Placed, main: Ends, height: float | None) -> Bool[np.ndarray, "*n"]:
+    """Whether the main curve is centred in the lower half, by the lower endplates of its ends."""
+    y = at.mean(axis=-2)[..., 1]  # (*n, V, endplate)
+    whole = height if height is not None else y[..., 0, 0] + y[..., -1, 1]
+    return np.take_along_axis(y[..., 1], main, axis=-1).sum(axis=-1) >= whole

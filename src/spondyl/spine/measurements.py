@@ -14,7 +14,7 @@ from jaxtyping import Float64
 from spondyl.anatomy import View
 from spondyl.film.radiograph import FilmGeometry
 from spondyl.spine.chain import missed_between
-from spondyl.spine.curvature import frontal_angles, sagittal_angles
+from spondyl.spine.curvature import asked_angle, frontal_angles, sagittal_angles
 from spondyl.spine.frontal import listheses
 from spondyl.spine.heights import bodies, discs
 from spondyl.spine.landmarks import Landmarks
@@ -48,6 +48,7 @@ def measure(
     film: FilmGeometry,
     *,
     intervals: Intervals | None = None,
+    angles: Sequence[str] = (),
 ) -> tuple[Measurement, ...]:
     """Every measurement of the film's view, superior to inferior.
 
@@ -60,12 +61,16 @@ def measure(
         film: its size, spacing, aspect and view, and whom it shows for the published norms; without
             a view a film with a facing is lateral.
         intervals: how wide they must be; None = no interval is given, and the notes say so.
+        angles: between two endplates of choice, such as ``T5.superior:T12.inferior``.
+
+    Raises:
+        UsageError: an angle does not name two endplates.
     """
     view = film.view or ("lateral" if landmarks.facing else None)
     if view == "ap":
         landmarks = replace(landmarks, facing=None)
     reason = _reason(landmarks, film, view)
-    known = list(quantities(landmarks, film, view or "lateral"))
+    known = list(quantities(landmarks, film, view or "lateral", angles))
     if reason is not None:
         return tuple(_withheld(each, _unit(each, film), reason) for each in known)
     bench = _Bench(landmarks, film, intervals)
@@ -73,9 +78,9 @@ def measure(
 
 
 def quantities(
-    landmarks: Landmarks, film: FilmGeometry, view: View
+    landmarks: Landmarks, film: FilmGeometry, view: View, angles: Sequence[str] = ()
 ) -> Iterator[Quantity | Missing]:
-    """What is to be measured on a film of ``view``."""
+    """What is to be measured on a film of ``view``, and the ``angles`` that are asked for."""
     names = [name or f"V{place}" for place, name in enumerate(landmarks.names, start=1)]
     pairs = [
         pair
@@ -83,13 +88,16 @@ def quantities(
         if not missed
     ]
     if view == "ap":
-        yield from frontal_angles(names, height=film.height * (film.aspect or 1.0))
+        aspect = film.aspect or 1.0
+        at = placed(landmarks.points, facing=None, aspect=aspect)
+        yield from frontal_angles(at, names, height=film.height * aspect)
         yield from listheses(pairs, names)
-        return
-    yield from slips(pairs, names)
-    yield from discs(pairs, names)
-    yield from sagittal_angles(names)
-    yield from bodies(names)
+    else:
+        yield from slips(pairs, names)
+        yield from discs(pairs, names)
+        yield from sagittal_angles(pairs, names)
+        yield from bodies(names)
+    yield from (asked_angle(text, names) for text in angles)
 
 
 class _Bench:
