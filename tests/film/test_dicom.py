@@ -18,7 +18,7 @@ from pydicom.encaps import encapsulate
 
 from spondyl.errors import FilmError
 from spondyl.film import dicom
-from spondyl.film.dicom import pixel_spacing
+from spondyl.film.header import pixel_spacing
 from spondyl.film.reading import film_size, read_radiograph
 
 BUNDLED = Path(pydicom.data.__file__).parent

@@ -1,9 +1,10 @@
-"""How does a DICOM file become a grey film, and what does it say of the size of a pixel."""
+"""How does a DICOM file become a grey film?"""
 
 from __future__ import annotations
 
-import math
+import hashlib
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,25 +16,48 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_file_meta_info
 from pydicom.filewriter import write_file_meta_info
 from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
+from pydicom.pixels.utils import pixel_array
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
-from spondyl.anatomy import View
 from spondyl.errors import FilmError
-from spondyl.film.guarding import check_size, one_line, shown, silence, stretch
-from spondyl.film.radiograph import PixelSpacing, Radiograph, SpacingPlane
-
-MODALITIES: Final = ("CR", "DX", "RF", "XA", "RG", "OT", "SC")
-"""Projection radiography, and what scanned or converted films are filed as."""
+from spondyl.film.guarding import alias, check_size, one_line, shown, silence, stretch
+from spondyl.film.header import notes_of, person_of, pixel_aspect, pixel_spacing, view_of
+from spondyl.film.kind import MODALITIES, colour_kind, no_film, not_a_radiograph, other_body_part
+from spondyl.film.radiograph import Radiograph
+from spondyl.film.shutter import unshuttered
 
 MAX_INFLATED: Final = 256 * 2**20
 
-_VIEWS: Final[dict[str, View]] = {
-    "LL": "lateral", "RL": "lateral", "LAT": "lateral", "LATERAL": "lateral",
-    "AP": "ap", "PA": "ap",
-}  # fmt: skip
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a header says of a file before its pixels are looked at.
+
+    ``identity`` is what two copies share: the SOP Instance UID, or a digest of the bytes where
+    there is none. ``no_film`` and ``other_part`` say why it may be none of the films wanted.
+    """
+
+    identity: str
+    frames: int
+    no_film: str | None
+    other_part: str | None
 
 
-def dicom_size(path: Path) -> tuple[int, int]:
+def dicom_facts(path: Path) -> Facts:
+    """What the header of a file says, film or not.
+
+    Raises:
+        FilmError: the header is damaged.
+    """
+    with one_line(shown(path), "damaged header", tell=False), silence():
+        header = _read(path, pixels=False)
+        identity = _identity(path, header)
+        if reason := no_film(header):
+            return Facts(identity, 1, reason, None)
+        return Facts(identity, _frames(header), None, other_body_part(header))
+
+
+def dicom_size(path: Path, frame: int | None = None) -> tuple[int, int]:
     """(height, width) in px, from the header alone.
 
     Raises:
@@ -42,49 +66,35 @@ def dicom_size(path: Path) -> tuple[int, int]:
     name = shown(path)
     with one_line(name, "damaged header", tell=False), silence():
         header = _read(path, pixels=False)
-        return _checked_size(name, header)
+        return _checked_size(name, header, frame)
 
 
-def read_dicom(path: Path) -> Radiograph:
+def read_dicom(path: Path, frame: int | None = None) -> Radiograph:
     """Reads a DICOM file as its maker meant it to be shown, bone bright.
 
     Modality LUT or rescale, then VOI LUT or window (PS3.3 C.11.1, C.11.2), then from the least to
-    the greatest value; padding is black. MONOCHROME1 and an INVERSE presentation are turned.
+    the greatest value; padding and what lies beyond shutter and collimator are black. MONOCHROME1
+    and an INVERSE presentation are turned. ``frame`` (from 1) chooses one of several.
 
     Raises:
-        FilmError: not a single grey radiograph, damaged, blank or of an unusable size.
+        FilmError: not a single grey radiograph, damaged, blank or of an unusable size, or it has
+            no such frame.
     """
     name = shown(path)
     with silence():
         with one_line(name, "damaged header", tell=False):
             data = _read(path, pixels=True)
-            _checked_size(name, data)
+            _checked_size(name, data, frame)
             spacing = pixel_spacing(data)
-            aspect, view = _aspect(data, spacing), _view(data)
+            aspect, view, person = pixel_aspect(data, spacing), view_of(data), person_of(data)
+            notes, source = notes_of(data, spacing), alias(_identity(path, data))
         if "PixelData" not in data:
             raise FilmError(f"{name}: no pixel data")
         with one_line(name, "cannot be decoded"):
-            pixels = _pixels(name, data)
-    return Radiograph(pixels, spacing, aspect, view, shown(Path(path.name)))
-
-
-def pixel_spacing(data: Dataset) -> PixelSpacing | None:
-    """The size of a pixel and the plane where it is true (PS3.3 10.7.1.1); None where not stated.
-
-    A Pixel Spacing that is calibrated, or differs from the spacing at the detector, holds in the
-    patient; one that equals it holds at the detector; one alone, in an unknown plane. A spacing
-    that is zero, negative or not a number is not stated.
-    """
-    stated = _pair(data, "PixelSpacing")
-    detector = _pair(data, "ImagerPixelSpacing") or _pair(data, "NominalScannedPixelSpacing")
-    if stated is None:
-        return PixelSpacing(*detector, "detector") if detector else None
-    if data.get("PixelSpacingCalibrationType") in ("GEOMETRY", "FIDUCIAL"):
-        return PixelSpacing(*stated, "patient")
-    if detector is None:
-        return PixelSpacing(*stated, "unknown")
-    plane: SpacingPlane = "detector" if np.allclose(stated, detector, rtol=1e-4) else "patient"
-    return PixelSpacing(*stated, plane)
+            stored = _decoded(name, data, frame)
+        with one_line(name, "cannot be decoded", tell=False):
+            pixels = _pixels(name, data, stored, aspect=aspect)
+    return Radiograph(pixels, spacing, aspect, view, source, person, notes)
 
 
 def _read(path: Path, *, pixels: bool) -> Dataset:
@@ -110,39 +120,58 @@ def _inflated(path: Path, meta: FileMetaDataset) -> DicomBytesIO:
     return plain
 
 
-def _checked_size(name: str, data: Dataset) -> tuple[int, int]:
-    modality = data.get("Modality") or ""
-    if modality and modality not in MODALITIES:
-        raise FilmError(
-            f"{name}: modality {_word(modality)}, need a radiograph ({', '.join(MODALITIES)})"
-        )
+def _identity(path: Path, data: Dataset) -> str:
+    uid = data.get("SOPInstanceUID") or data.file_meta.get("MediaStorageSOPInstanceUID")
+    return str(uid) if uid else hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _frames(data: Dataset) -> int:
+    return int(data.get("NumberOfFrames") or 1)
+
+
+def _checked_size(name: str, data: Dataset, frame: int | None) -> tuple[int, int]:
+    if reason := not_a_radiograph(data):
+        raise FilmError(f"{name}: {reason}, need a radiograph ({', '.join(MODALITIES)})")
     if "Rows" not in data or "Columns" not in data:
         raise FilmError(f"{name}: no rows and columns: not an image")
-    if (frames := int(data.get("NumberOfFrames") or 1)) != 1:
-        raise FilmError(f"{name}: {frames} frames, need 1")
+    frames = _frames(data)
+    if frame is None and frames != 1:
+        raise FilmError(f"{name}: {frames} frames, need 1; choose one with --frame")
+    if frame is not None and not 1 <= frame <= frames:
+        raise FilmError(f"{name}: no frame {frame}, has 1 to {frames}")
     _check_pixel_kind(name, data)
     height, width = int(data.Rows), int(data.Columns)
-    check_size(name, height, width, aspect=_aspect(data, pixel_spacing(data)))
+    check_size(name, height, width, aspect=pixel_aspect(data, pixel_spacing(data)))
     return height, width
 
 
 def _check_pixel_kind(name: str, data: Dataset) -> None:
-    kind = data.get("PhotometricInterpretation")
+    kind = colour_kind(data)
     if kind not in ("MONOCHROME1", "MONOCHROME2") or data.get("SamplesPerPixel", 1) != 1:
-        message = f"photometric interpretation {_word(kind)}, need MONOCHROME1 or MONOCHROME2"
+        message = f"photometric interpretation {kind!r}, need MONOCHROME1 or MONOCHROME2"
         raise FilmError(f"{name}: {message}")
     allocated, stored = data.get("BitsAllocated"), data.get("BitsStored")
     if allocated not in (8, 16) or not 1 < int(stored or allocated) <= allocated:
         raise FilmError(f"{name}: {allocated} bits a pixel, {stored} used, need 8 or 16")
 
 
-def _pixels(name: str, data: Dataset) -> Float32[np.ndarray, "h w"]:
-    stored = data.pixel_array
+def _decoded(name: str, data: Dataset, frame: int | None) -> Shaped[np.ndarray, "h w"]:
+    several = frame is not None and _frames(data) > 1
+    stored = pixel_array(data, index=frame - 1) if frame and several else data.pixel_array
     if stored.shape != (data.Rows, data.Columns):
         raise FilmError(f"{name}: decodes to {stored.shape}, the header says otherwise")
+    return stored
+
+
+def _pixels(
+    name: str, data: Dataset, stored: Shaped[np.ndarray, "h w"], *, aspect: float
+) -> Float32[np.ndarray, "h w"]:
     seen = ~_padding(data, stored)
     if not seen.any():
         raise FilmError(f"{name}: blank, every pixel is padding")
+    seen &= unshuttered(data, stored.shape, aspect)
+    if not seen.any():
+        raise FilmError(f"{name}: blank, every pixel lies beyond the shutter")
     values = _presented(data, stored)
     low, high = float(values[seen].min()), float(values[seen].max())
     pixels = stretch(name, values, low, high)
@@ -177,29 +206,3 @@ def _padding(data: Dataset, stored: Shaped[np.ndarray, "h w"]) -> Bool[np.ndarra
         return np.zeros(stored.shape, dtype=np.bool_)
     low, high = sorted((int(first), int(data.get("PixelPaddingRangeLimit", first))))
     return (stored >= low) & (stored <= high)
-
-
-def _aspect(data: Dataset, spacing: PixelSpacing | None) -> float:
-    """True height / width of a pixel: by the spacing, else Pixel Aspect Ratio, else square."""
-    if spacing:
-        return spacing.aspect
-    ratio = _pair(data, "PixelAspectRatio")
-    return ratio[0] / ratio[1] if ratio else 1.0
-
-
-def _view(data: Dataset) -> View | None:
-    return _VIEWS.get(str(data.get("ViewPosition") or "").strip().upper())
-
-
-def _pair(data: Dataset, keyword: str) -> tuple[float, float] | None:
-    """Two finite numbers above 0, or nothing."""
-    try:
-        first, second = (float(value) for value in data.get(keyword) or ())
-    except (TypeError, ValueError):
-        return None
-    usable = all(math.isfinite(value) and value > 0 for value in (first, second))
-    return (first, second) if usable else None
-
-
-def _word(value: object) -> str:
-    return repr(str(value)[:16])

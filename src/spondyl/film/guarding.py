@@ -1,7 +1,8 @@
-"""What keeps a damaged or hostile file from doing harm: limits, silence, one line of reason."""
+"""What keeps a file from doing harm: limits, silence, one line of reason, a name for nobody."""
 
 from __future__ import annotations
 
+import hashlib
 import stat
 import threading
 import warnings
@@ -26,6 +27,11 @@ _warning_filters = threading.RLock()
 def shown(path: Path) -> str:
     """The path as it may stand in a message of one line."""
     return "".join(letter if letter.isprintable() else "?" for letter in str(path))
+
+
+def alias(identity: str) -> str:
+    """A name that identifies nobody: ``film-`` and 12 digits of the SHA-256 of an identity."""
+    return f"film-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
 
 
 def check_file(path: Path) -> None:

@@ -18,32 +18,34 @@ _PICTURES: Final = (
 )  # fmt: skip
 
 
-def read_radiograph(path: Path) -> Radiograph:
+def read_radiograph(path: Path, frame: int | None = None) -> Radiograph:
     """Reads one film, bone bright, float32 (H, W) in [0, 1].
 
     DICOM is shown as its header asks, PNG, JPEG and TIFF as they are, upright by EXIF. The file's
-    first bytes say what it is, never its name.
+    first bytes say what it is, never its name. ``frame`` (from 1) chooses one of a DICOM file.
 
     Raises:
         FilmError: not a readable single grey film of 64 px a side to 64 million px in all.
     """
-    if _is_dicom(path):
+    if is_dicom(path):
         from spondyl.film.dicom import read_dicom  # pydicom takes a second to import
 
-        return read_dicom(path)
+        return read_dicom(path, frame)
+    _check_frame(path, frame)
     return read_picture(path)
 
 
-def film_size(path: Path) -> tuple[int, int]:
+def film_size(path: Path, frame: int | None = None) -> tuple[int, int]:
     """(height, width) in px as :func:`read_radiograph` gives them, without decoding the pixels.
 
     Raises:
         FilmError: the header already says that the film cannot be read.
     """
-    if _is_dicom(path):
+    if is_dicom(path):
         from spondyl.film.dicom import dicom_size
 
-        return dicom_size(path)
+        return dicom_size(path, frame)
+    _check_frame(path, frame)
     return picture_size(path)
 
 
@@ -80,7 +82,7 @@ def _may_be_film(path: Path) -> bool:
     return bare and path.name != "DICOMDIR" and _is_marked_dicom(_first_bytes(path))
 
 
-def _is_dicom(path: Path) -> bool:
+def is_dicom(path: Path) -> bool:
     """Whether the file is DICOM rather than a picture.
 
     Raises:
@@ -96,6 +98,12 @@ def _is_dicom(path: Path) -> bool:
     return False
 
 
+def has_signature(path: Path) -> bool:
+    """Whether a file begins as DICOM or a picture does."""
+    start = _first_bytes(path)
+    return _is_marked_dicom(start) or start.startswith(_PICTURES)
+
+
 def _is_marked_dicom(start: bytes) -> bool:
     return start[128:132] == b"DICM"
 
@@ -103,6 +111,11 @@ def _is_marked_dicom(start: bytes) -> bool:
 def _first_bytes(path: Path) -> bytes:
     with path.open("rb") as file:
         return file.read(132)
+
+
+def _check_frame(path: Path, frame: int | None) -> None:
+    if frame not in (None, 1):
+        raise FilmError(f"{shown(path)}: a picture has no frame {frame}; need a DICOM file")
 
 
 def _suffixes() -> str:
