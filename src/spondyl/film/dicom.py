@@ -175,7 +175,7 @@ def _pixels(
     values = _presented(data, stored)
     low, high = float(values[seen].min()), float(values[seen].max())
     pixels = stretch(name, values, low, high)
-    if _is_negative(data):
+    if is_negative(data):
         np.subtract(1.0, pixels, out=pixels)
     pixels[~seen] = 0.0
     return pixels
@@ -191,7 +191,7 @@ def _presented(data: Dataset, stored: Shaped[np.ndarray, "h w"]) -> Shaped[np.nd
     return windowed if windowed.min() < windowed.max() else values
 
 
-def _is_negative(data: Dataset) -> bool:
+def is_negative(data: Dataset) -> bool:
     """Either word turns the film, both together once: INVERSE belongs to MONOCHROME1 (C.8.11.3)."""
     return (
         data.PhotometricInterpretation == "MONOCHROME1"
