@@ -22,8 +22,8 @@ from spondyl.cli.inputs import name_films, parse_anchor
 from spondyl.errors import FilmError, UsageError
 
 COMMANDS = (
-    "demo", "phantom", "check", "split", "train", "predict", "evaluate", "compare", "draw",
-    "history", "convert", "data",
+    "demo", "phantom", "check", "split", "train", "calibrate", "predict", "evaluate", "compare",
+    "draw", "history", "convert", "data",
 )  # fmt: skip
 SMALL = (
     "model.name=unet_small",

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Final
 import typer
 from typer.exceptions import TyperException
 
+from spondyl.cli.calibrating import calibrate
 from spondyl.cli.checking import check
 from spondyl.cli.comparing import compare
 from spondyl.cli.converting import convert, data
@@ -40,7 +41,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 for _command in (
-    demo, phantom, check, split, train, predict, evaluate, compare, draw, history, convert, data,
+    demo, phantom, check, split, train, calibrate, predict, evaluate, compare, draw,
+    history, convert, data,
 ):  # fmt: skip
     app.command()(_command)
 

@@ -27,6 +27,7 @@ from spondyl.recipe import Recipe
 from spondyl.spine.calibration import Calibration
 from spondyl.spine.consensus import consensus
 from spondyl.spine.detections import Detections
+from spondyl.spine.uncertainty import pooled_uncertainty
 
 
 class TorchDetector:
@@ -64,7 +65,8 @@ class PooledDetector:
     so many times at each view, every time thinned out by its dropout: the passes are the product of
     the three numbers. ``calibration`` stands for those of the members: the mean of each threshold,
     the geometric mean of the temperatures. A member's level logits are scaled to that temperature,
-    so that each counts as its own calibration has it. The members have one input size and codec.
+    so that each counts as its own calibration has it. What it says of errors is the widest of what
+    the members say (``pooled_uncertainty``). The members have one input size and codec.
     """
 
     def __init__(self, members: Sequence[Member], *, tta: int = 1, mc_dropout: int = 0) -> None:
@@ -127,7 +129,7 @@ def load_predictor(
     models = {each: load_model(each, device=where) for each in paths}
     _check(paths, models, mc_dropout=mc_dropout)
     members = [_member(model, where) for model in models.values()]
-    made_by = _made_by(models)
+    made_by = provenance(models)
     if len(members) == 1 and tta == 1 and not mc_dropout:
         return Predictor(*members[0], made_by)
     asked = {"tta": str(tta)} if tta > 1 else {}
@@ -183,6 +185,7 @@ def _pooled(calibrations: Sequence[Calibration]) -> Calibration:
         prod(each.temperature for each in calibrations) ** (1 / len(calibrations)),
         fmean(each.name_threshold for each in calibrations),
         fmean(each.score_threshold for each in calibrations),
+        pooled_uncertainty([each.uncertainty for each in calibrations]),
     )
 
 
@@ -211,7 +214,7 @@ def _kind(model: LoadedModel) -> str:
     return f"{codec.name} ({codec.anchor})" if codec.name == "slots" else codec.name
 
 
-def _made_by(models: Mapping[Path, LoadedModel]) -> Mapping[str, str]:
+def provenance(models: Mapping[Path, LoadedModel]) -> Mapping[str, str]:
     """Of several models, every name and digest in order; what they share is said once."""
     every = list(models.values())
     codec = every[0].recipe.codec

@@ -15,10 +15,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from filelock import FileLock, Timeout
-from jaxtyping import UInt8
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -29,10 +27,11 @@ from spondyl.data.sample import Sample
 from spondyl.data.splitting import Split, write_split
 from spondyl.errors import TrainingError, UsageError
 from spondyl.learning.batches import FilmCache, cache_films, training_loader, validation_loader
-from spondyl.learning.checkpoint import load_model, save_model
+from spondyl.learning.calibrating import calibrate_checkpoint
+from spondyl.learning.checkpoint import load_model
 from spondyl.learning.codecs import make_codec
 from spondyl.learning.cost import multiply_adds, peak_memory, reset_peak_memory
-from spondyl.learning.detector import TorchDetector, device_name, pick_device
+from spondyl.learning.detector import device_name, pick_device
 from spondyl.learning.keeping import (
     BEST,
     SELECTED_BY,
@@ -46,7 +45,6 @@ from spondyl.learning.networks import build_network
 from spondyl.learning.parts import choose_split, prove, split_begun
 from spondyl.learning.resume import AtomicCheckpointIO
 from spondyl.recipe import Recipe, write_recipe
-from spondyl.spine.calibration import Calibration, fit_calibration
 from spondyl.version import __version__
 
 
@@ -128,8 +126,9 @@ def _fit(
     write_split(parts, folder / "split.json")
     write_json(folder / "run.json", manifest)
     history = _train(run, resume=bool(before))
-    for name in BEST:
-        _calibrate(folder / f"{name}.safetensors", run)
+    for path in (folder / f"{name}.safetensors" for name in BEST):
+        if path.exists():
+            calibrate_checkpoint(path, run.judged, device=run.device)
     result = RunResult(folder, tuple(history.rows))
     write_json(folder / "run.json", {**manifest, **_ended(result, run)})
     return result
@@ -311,25 +310,6 @@ def _callbacks(run: _Run, history: History) -> list[Callback]:
         )
     )
     return callbacks
-
-
-def _calibrate(path: Path, run: _Run) -> None:
-    """Fits the calibration on the validation films and writes it into the checkpoint."""
-    if not path.exists():
-        return
-    model = load_model(path, device=run.device)
-    detector = TorchDetector(model.network, model.recipe, device=run.device)
-    calibration = Calibration(score_threshold=model.recipe.codec.score_threshold)
-    if not detector.ordered:
-        found = [d for inputs in _chunks(run.judged.inputs) for d in detector(inputs)]
-        pairs = list(zip(found, run.judged.landmarks, strict=True))
-        calibration = fit_calibration(pairs, start=calibration)
-    told = calibration.to_json()
-    save_model(path, model.network, model.recipe, calibration=told, about=model.about)
-
-
-def _chunks(inputs: UInt8[np.ndarray, "n s s"], size: int = 8) -> list[UInt8[np.ndarray, "b s s"]]:
-    return [inputs[start : start + size] for start in range(0, len(inputs), size)]
 
 
 def _peak_device_memory(device: str) -> int | None:

@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import Final
+from statistics import NormalDist
+from typing import Final, NamedTuple
 
 import numpy as np
 from jaxtyping import Float64
@@ -31,13 +32,10 @@ from spondyl.spine.measurement import (
 )
 from spondyl.spine.normals import reference_of
 from spondyl.spine.placing import image_lines, placed
-from spondyl.spine.slip import slips
+from spondyl.spine.slip import DEFINITION, SlipDefinition, slips
 
 DRAWS: Final = 400
 """Draws of the corners from which an SD is propagated: it is known to 3.5 %."""
-
-NORMAL: Final = {0.8: 1.2816, 0.9: 1.6449, 0.95: 1.9600}
-"""Half-widths of normal intervals in SD, by coverage."""
 
 _SURE: Final = 0.9  # probability below which a grade is said to be near a boundary
 _TOO_UNCERTAIN: Final = 0.25  # of a vertebra's height: SD of a corner that is not measured with
@@ -49,6 +47,7 @@ def measure(
     *,
     intervals: Intervals | None = None,
     angles: Sequence[str] = (),
+    slip: SlipDefinition = DEFINITION,
 ) -> tuple[Measurement, ...]:
     """Every measurement of the film's view, superior to inferior.
 
@@ -62,6 +61,7 @@ def measure(
             a view a film with a facing is lateral.
         intervals: how wide they must be; None = no interval is given, and the notes say so.
         angles: between two endplates of choice, such as ``T5.superior:T12.inferior``.
+        slip: what is called the slip: ``docs/measurements.md`` has the definitions.
 
     Raises:
         UsageError: an angle does not name two endplates.
@@ -70,15 +70,47 @@ def measure(
     if view == "ap":
         landmarks = replace(landmarks, facing=None)
     reason = _reason(landmarks, film, view)
-    known = list(quantities(landmarks, film, view or "lateral", angles))
+    known = list(quantities(landmarks, film, view or "lateral", angles, slip))
     if reason is not None:
         return tuple(_withheld(each, _unit(each, film), reason) for each in known)
     bench = _Bench(landmarks, film, intervals)
     return tuple(made for each in known for made in bench.measured(each))
 
 
+class Propagated(NamedTuple):
+    """A quantity of one film: its value, and the SD that the corners' covariance gives it.
+
+    Both are in the formula's own unit: px, deg, % or none.
+    """
+
+    quantity: Quantity
+    value: float
+    sd: float
+
+
+def propagated(landmarks: Landmarks, film: FilmGeometry) -> Iterator[Propagated]:
+    """Whatever ``measure`` gives a number for, with the error that is propagated to it.
+
+    A quantity is left out where ``measure`` would withhold it, or where its error is not known.
+    """
+    view = film.view or ("lateral" if landmarks.facing else None)
+    if view is None or _reason(landmarks, film, view) is not None:
+        return
+    bench = _Bench(landmarks, film, None)
+    for quantity in quantities(landmarks, film, view):
+        if isinstance(quantity, Missing):
+            continue
+        value, sd = float(quantity.of(bench.at)), bench.spread(quantity)
+        if bench.reason(quantity, value) is None and sd > 0:
+            yield Propagated(quantity, value, sd)
+
+
 def quantities(
-    landmarks: Landmarks, film: FilmGeometry, view: View, angles: Sequence[str] = ()
+    landmarks: Landmarks,
+    film: FilmGeometry,
+    view: View,
+    angles: Sequence[str] = (),
+    slip: SlipDefinition = DEFINITION,
 ) -> Iterator[Quantity | Missing]:
     """What is to be measured on a film of ``view``, and the ``angles`` that are asked for."""
     names = [name or f"V{place}" for place, name in enumerate(landmarks.names, start=1)]
@@ -93,7 +125,7 @@ def quantities(
         yield from frontal_angles(at, names, height=film.height * aspect)
         yield from listheses(pairs, names)
     else:
-        yield from slips(pairs, names)
+        yield from slips(pairs, names, slip)
         yield from discs(pairs, names)
         yield from sagittal_angles(pairs, names)
         yield from bodies(names)
@@ -119,13 +151,19 @@ class _Bench:
             yield _withheld(quantity, unit, quantity.reason)
             return
         value = float(quantity.of(self.at))
-        reason = next((self.doubtful[i] for i in quantity.needs if self.doubtful[i]), None)
-        if reason is None and math.isnan(value):
-            reason = "a corner was not seen"
-        if reason is not None:
+        if reason := self.reason(quantity, value):
             yield _withheld(quantity, unit, reason)
             return
         yield from self._made(quantity, unit, value)
+
+    def reason(self, quantity: Quantity, value: float) -> str | None:
+        """Why the ``value`` is not to be believed at all."""
+        doubts = (self.doubtful[i] for i in quantity.needs if self.doubtful[i])
+        return next(doubts, "a corner was not seen" if math.isnan(value) else None)
+
+    def spread(self, quantity: Quantity) -> float:
+        """The SD of the quantity, in its formula's own unit; NaN where it is not known."""
+        return float(np.std(quantity.of(self.draws)))
 
     def _made(self, quantity: Quantity, unit: Unit, value: float) -> Iterator[Measurement]:
         scale = _mm_per_px(self.film) if unit == "mm" else 1.0
@@ -154,10 +192,11 @@ class _Bench:
         """Half the interval's width in the formula's own unit, or why it has none."""
         if self.intervals is None:
             return None, "no interval: the error of these corners was never calibrated"
-        factor = self.intervals.factors.get(quantity.name)
-        spread = float(np.std(quantity.of(self.draws)))
-        if factor is None or math.isnan(spread):
-            return None, "no interval: its error was not calibrated"
+        factor, spread = self.intervals.factors.get(quantity.name), self.spread(quantity)
+        if factor is None:
+            return None, "no interval: too few calibration films had it"
+        if math.isnan(spread):
+            return None, "no interval: the error of a corner is not known"
         return factor * spread, None
 
     def _place(self, points: Float64[np.ndarray, "*n v 4 2"]) -> Placed:
@@ -182,18 +221,19 @@ def graded(measured: Measurement, grading: Grading) -> Measurement:
     value = measured.value
     if value is None:
         return replace(measured, name=grading.name, unit="grade", definition=grading.definition)
-    grade, probability, note = grading.grade(value), None, None
+    grade, probability, notes = grading.grade(value), None, [grading.note(value)]
     if measured.low is not None and measured.coverage is not None:
-        sd = (value - measured.low) / NORMAL[measured.coverage]
+        sd = (value - measured.low) / NormalDist().inv_cdf((1 + measured.coverage) / 2)
         shares = grade_shares(abs(value), sd, grading.bounds)
         probability = shares[grade]
         if probability < _SURE:
             said = (f"{100 * share:.0f} % {word}" for share, word in
                     zip(shares, grading.words, strict=True) if share >= 0.05)  # fmt: skip
-            note = f"near a boundary: {', '.join(said)}"
+            notes.append(f"near a boundary: {', '.join(said)}")
     return Measurement(
         grading.name, measured.levels, float(grade), "grade", grading.definition,
-        probability=probability, note=note, lines=measured.lines,
+        probability=probability, note="; ".join(note for note in notes if note) or None,
+        lines=measured.lines,
     )  # fmt: skip
 
 

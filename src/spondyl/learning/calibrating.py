@@ -1,0 +1,97 @@
+"""How far can a checkpoint be believed? Its calibration, from films that it was not trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from spondyl.learning.batches import FilmCache
+from spondyl.learning.checkpoint import LoadedModel, load_model, save_model
+from spondyl.learning.detector import TorchDetector
+from spondyl.spine.calibration import Calibration, fit_calibration
+from spondyl.spine.chain import to_landmarks
+from spondyl.spine.conformal import CalibrationFilm, fit_uncertainty
+from spondyl.spine.detections import Detections
+from spondyl.spine.landmarks import Landmarks
+from spondyl.spine.trust import fit_trust
+
+COVERAGE: Final = 0.9
+"""How often an interval holds the true value, where nothing else is asked for."""
+
+_BATCH: Final = 8
+
+
+def calibrate_checkpoint(
+    path: Path,
+    films: FilmCache,
+    *,
+    out: Path | None = None,
+    device: str = "cpu",
+    coverage: float = COVERAGE,
+) -> Calibration:
+    """Fits the calibration of a checkpoint on ``films`` and writes it, weights unchanged.
+
+    The digest stays: it is of weights and recipe. What the checkpoint says about itself then has
+    the number and the digest of these films.
+
+    Args:
+        path: the checkpoint.
+        films: letterboxed to the input size of its network.
+        out: where to write; the same file where None.
+        device: where the network runs.
+        coverage: of the intervals, between 0 and 1.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, or cannot be written.
+    """
+    model = load_model(path, device=device)
+    calibration = calibrate(model, films, device=device, coverage=coverage)
+    about = {**model.about, "calibrated_on": {"films": len(films), "digest": films.digest}}
+    told: dict[str, Any] = calibration.to_json()
+    save_model(out or path, model.network, model.recipe, calibration=told, about=about)
+    return calibration
+
+
+def calibrate(
+    model: LoadedModel, films: FilmCache, *, device: str = "cpu", coverage: float = COVERAGE
+) -> Calibration:
+    """What films with known corners say about a network: names, errors, and when to trust it.
+
+    ``spine.calibration``, ``spine.conformal`` and ``spine.trust`` say what is fitted. Codecs that
+    keep an order know no names: only their errors are fitted.
+    """
+    detector = TorchDetector(model.network, model.recipe, device=device)
+    found = list(_found(detector, films))
+    calibration = Calibration(score_threshold=model.recipe.codec.score_threshold)
+    if not detector.ordered:
+        pairs = list(zip(found, films.landmarks, strict=True))
+        calibration = fit_calibration(pairs, start=calibration)
+    known = [
+        CalibrationFilm(own, truth, sample.view, sample.group, detector.input_size)
+        for own, truth, sample in zip(found, films.landmarks, films.samples, strict=True)
+    ]
+    errors = fit_uncertainty(known, calibration, ordered=detector.ordered, coverage=coverage)
+    calibration = replace(calibration, uncertainty=errors)
+    spines = _spines(known, calibration, ordered=detector.ordered)
+    return replace(calibration, trust=fit_trust(spines))
+
+
+def _spines(
+    films: Sequence[CalibrationFilm], calibration: Calibration, *, ordered: bool
+) -> list[Landmarks]:
+    """The films as they would be predicted, in input px."""
+    errors = calibration.uncertainty
+    return [
+        to_landmarks(
+            errors.applied(film.found) if errors else film.found,
+            ordered=ordered, calibration=calibration, view=film.view,
+        )
+        for film in films
+    ]  # fmt: skip
+
+
+def _found(detector: TorchDetector, films: FilmCache) -> Iterator[Detections]:
+    for start in range(0, len(films), _BATCH):
+        yield from detector(films.inputs[start : start + _BATCH])
