@@ -13,6 +13,7 @@ from spondyl.anatomy import CORNERS, LEVELS, VARIANT_LEVELS, counts_five_lumbar
 from spondyl.data.sample import Sample
 from spondyl.errors import UsageError
 from spondyl.judging import taxonomy
+from spondyl.judging.agreement import agreement
 from spondyl.judging.evaluation import (
     CLASSIFIED,
     UNITS,
@@ -28,6 +29,8 @@ from spondyl.judging.evaluation import (
 )
 from spondyl.judging.films import ComparedFilm, compare_films, film_score
 from spondyl.judging.metrics import Anchor, charged
+from spondyl.judging.pairing import MeasuredPair
+from spondyl.judging.reliability import icc
 from spondyl.judging.statistics import Estimate, Statistic, clustered_interval, smape
 from spondyl.spine.curvature import COBB_ANGLES
 
@@ -47,6 +50,7 @@ def evaluate(
     seed: int = 0,
     made_by: Mapping[str, str] | None = None,
     ordinal_anchor: Anchor | None = None,
+    measured: Sequence[MeasuredPair] = (),
 ) -> Evaluation:
     """Judges predictions against annotations, paired by ``key``.
 
@@ -61,6 +65,7 @@ def evaluate(
         made_by: what made the predictions; kept with the result.
         ordinal_anchor: the end from which the ordinal protocol counts; None is the end from which
             the predictions were, as ``made_by`` says, or else the top.
+        measured: what was measured on the same films (``measured_pairs``), for the agreement.
 
     Raises:
         UsageError: there is no film in common, a key occurs twice, the sizes of a film differ, or
@@ -102,6 +107,7 @@ def evaluate(
         unpredicted=tuple(s.key for s in annotations if s.key not in given),
         unannotated=tuple(s.key for s in predictions if s.key not in known),
         made_by=origin,
+        agreement=agreement(measured, seed=seed),
     )
 
 
@@ -250,7 +256,12 @@ class _Judge:
             for i, name in enumerate(COBB_ANGLES)
         }
         score = self.estimate((film, smape(p[None], a[None])) for film, p, a in pairs)
-        return CobbScore(len(pairs), annotated - len(pairs), mae, score)
+        groups = [film.annotated.group for film, _, _ in pairs]
+        ratings = np.array([(a, p) for _, p, a in pairs]).reshape(-1, 2, len(COBB_ANGLES))
+        alike = {
+            name: icc(ratings[..., i], groups, seed=self.seed) for i, name in enumerate(COBB_ANGLES)
+        }
+        return CobbScore(len(pairs), annotated - len(pairs), mae, score, alike)
 
 
 def _shares(errors: Float64[np.ndarray, " n"], limits: Sequence[float]) -> tuple[float, ...]:

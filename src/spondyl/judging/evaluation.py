@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from spondyl.anatomy import Facing
 from spondyl.atomic import write_json
 from spondyl.errors import UsageError
+from spondyl.judging.agreement import Agreement
 from spondyl.judging.metrics import Anchor
 from spondyl.judging.statistics import Estimate
 
@@ -91,12 +92,14 @@ class CobbScore:
 
     ``mae`` in deg for PT, MT and TL, ``smape`` in %, both over the ``films`` where predicted and
     annotated corners give angles; ``unmeasured`` counts the films where only the annotated do.
+    ``icc`` is ICC(2,1) of each; empty in evaluations written before it was.
     """
 
     films: int
     unmeasured: int
     mae: Mapping[str, Estimate]
     smape: Estimate
+    icc: Mapping[str, Estimate] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +167,7 @@ class Evaluation:
     film; a part without a corner is left out. ``worst`` names the films with the largest
     penalised error. ``unpredicted`` films have no prediction and count as missed; ``unannotated``
     ones have only a prediction and count for nothing. ``made_by`` says what made the predictions.
+    ``agreement`` is of what was measured; None where nothing was, or in files written before.
     Intervals are 95 %, by bootstrap over ``groups`` with ``seed``.
     """
 
@@ -191,6 +195,7 @@ class Evaluation:
     unpredicted: tuple[str, ...]
     unannotated: tuple[str, ...]
     made_by: Mapping[str, str]
+    agreement: Agreement | None = None
 
     def protocol(self, name: ProtocolName) -> ProtocolScore:
         """The score under one protocol."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -91,6 +91,41 @@ def ratio_interval(
         return Estimate(point)
     drawn = _draw(len(sizes), resamples, rng)
     return Estimate(point, *_limits((drawn @ totals) / (drawn @ sizes), level))
+
+
+def sums_intervals(
+    sums: Float64[np.ndarray, "g q"],
+    figures: Callable[[Float64[np.ndarray, "*r q"]], Float64[np.ndarray, "*r k"]],
+    *,
+    rng: np.random.Generator,
+    level: float = 0.95,
+    resamples: int = 1000,
+) -> list[Estimate]:
+    """Figures that follow from sums over groups, with the interval of ``clustered_interval``.
+
+    All figures share the resamples. A figure that is NaN has no value, and resamples in which it is
+    NaN (a ratio of nothing to nothing) are left out of its interval.
+
+    Args:
+        sums: one row a group, every group with something to judge.
+        figures: of summed rows; takes any number of sums at once.
+        rng: draws the resamples; the same seed gives the same intervals.
+        level: coverage of the intervals.
+        resamples: how many.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        points = figures(sums.sum(axis=0))
+        if len(sums) < 2:
+            return [Estimate(None if np.isnan(point) else float(point)) for point in points]
+        drawn = figures(_draw(len(sums), resamples, rng) @ sums)
+    return [_known(point, column, level) for point, column in zip(points, drawn.T, strict=True)]
+
+
+def _known(point: float, resampled: Float64[np.ndarray, " r"], level: float) -> Estimate:
+    usual = resampled[np.isfinite(resampled)]
+    if np.isnan(point):
+        return Estimate(None)
+    return Estimate(float(point), *(_limits(usual, level) if len(usual) else ()))
 
 
 def paired_p_values(
