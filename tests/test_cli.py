@@ -23,7 +23,7 @@ from spondyl.errors import FilmError, UsageError
 
 COMMANDS = (
     "demo", "phantom", "check", "split", "train", "calibrate", "predict", "evaluate", "compare",
-    "draw", "history", "convert", "data",
+    "draw", "history", "convert", "data", "export",
 )  # fmt: skip
 SMALL = (
     "model.name=unet_small",

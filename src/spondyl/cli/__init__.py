@@ -20,6 +20,7 @@ from spondyl.cli.calibrating import calibrate
 from spondyl.cli.checking import check
 from spondyl.cli.comparing import compare
 from spondyl.cli.converting import convert, data
+from spondyl.cli.exporting import export
 from spondyl.cli.films import draw, predict
 from spondyl.cli.judging import evaluate, history
 from spondyl.cli.splitting import split
@@ -28,7 +29,7 @@ from spondyl.errors import SpondylError
 from spondyl.version import __version__
 
 _EXTRAS: Final = {
-    "train": ("torch", "torchvision", "timm", "lightning", "tensorboard", "safetensors"),
+    "train": ("torch", "torchvision", "timm", "lightning", "tensorboard", "safetensors", "onnx"),
     "eval": ("scipy", "matplotlib"),
     "data": ("pooch", "requests"),
 }
@@ -42,7 +43,7 @@ app = typer.Typer(
 )
 for _command in (
     demo, phantom, check, split, train, calibrate, predict, evaluate, compare, draw,
-    history, convert, data,
+    history, convert, data, export,
 ):  # fmt: skip
     app.command()(_command)
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 _FLATTEST = 1e-4  # curvature of a Gaussian of 70 px: what is flatter has no peak
-_RIDGE = 1e-9  # keeps an empty patch solvable
+_RIDGE = 1e-7  # keeps an empty patch solvable; ONNX Runtime takes what is below 1e-8 for 0
 _PATCH = 2  # radius: enough cells for the fit, too few to meet the next vertebra
 
 
