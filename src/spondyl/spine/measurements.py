@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 from itertools import pairwise
 from statistics import NormalDist
 from typing import Final, NamedTuple
@@ -120,7 +121,7 @@ def quantities(
         if not missed
     ]
     if view == "ap":
-        aspect = film.aspect or 1.0
+        aspect = film.aspect or math.nan
         at = placed(landmarks.points, facing=None, aspect=aspect)
         yield from frontal_angles(at, names, height=film.height * aspect)
         yield from listheses(pairs, names)
@@ -141,8 +142,12 @@ class _Bench:
         self.landmarks, self.film = landmarks, film
         self.intervals = intervals
         self.at = self._place(landmarks.points)
-        self.draws = self._place(drawn(landmarks, DRAWS))
         self.doubtful = _doubtful(landmarks)
+
+    @cached_property
+    def draws(self) -> Placed:
+        """Positions in which the corners might be, by their covariance."""
+        return self._place(drawn(self.landmarks, DRAWS))
 
     def measured(self, quantity: Quantity | Missing) -> Iterator[Measurement]:
         """The quantity, and its grade where it has one."""
