@@ -13,67 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom import Dataset, dcmread, uid
-from pydicom.dataset import FileMetaDataset
-from pydicom.encaps import encapsulate
 
+from film.dx import ENCODINGS, values, write
 from spondyl.errors import FilmError
 from spondyl.film import dicom
 from spondyl.film.header import pixel_spacing
 from spondyl.film.reading import film_size, read_radiograph
 
 BUNDLED = Path(pydicom.data.__file__).parent
-ENCODINGS = {
-    "implicit": uid.ImplicitVRLittleEndian,
-    "explicit": uid.ExplicitVRLittleEndian,
-    "big endian": uid.ExplicitVRBigEndian,
-    "deflated": uid.DeflatedExplicitVRLittleEndian,
-    "RLE": uid.RLELossless,
-    "JPEG 2000": uid.JPEG2000Lossless,
-    "JPEG-LS": uid.JPEGLSLossless,
-}
-OTHER_LAYOUTS = {"implicit", "big endian", "deflated"}
-
-
-def values(bits=12, *, signed=False, height=80, width=96):
-    """Noise over a ramp that spans every value of ``bits`` bits."""
-    low = -(2 ** (bits - 1)) if signed else 0
-    ramp = np.linspace(0, 2**bits - 1, height * width).reshape(height, width)
-    noise = np.random.default_rng(0).normal(0, 2**bits / 50, ramp.shape)
-    return (np.rint(ramp + noise).clip(0, 2**bits - 1) + low).astype(np.int64)
-
-
-def write(path, stored, *, bits=12, signed=False, encoding="explicit", **tags: Any):
-    """A DX film whose stored values are ``stored``; a tag given as None is left out."""
-    syntax = ENCODINGS[encoding]
-    data = Dataset()
-    data.file_meta = FileMetaDataset()
-    data.file_meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian
-    data.file_meta.MediaStorageSOPClassUID = uid.DigitalXRayImageStorageForPresentation
-    data.file_meta.MediaStorageSOPInstanceUID = data.SOPInstanceUID = uid.generate_uid()
-    data.SOPClassUID = uid.DigitalXRayImageStorageForPresentation
-    data.Modality, data.PhotometricInterpretation = "DX", "MONOCHROME2"
-    data.Rows, data.Columns = stored.shape
-    data.SamplesPerPixel = 1
-    data.BitsAllocated = 8 if bits <= 8 else 16
-    data.BitsStored, data.HighBit, data.PixelRepresentation = bits, bits - 1, int(signed)
-    kind = np.dtype(f"{'i' if signed else 'u'}{data.BitsAllocated // 8}")
-    order = ">" if encoding == "big endian" else "<"
-    raw = stored.astype(kind).astype(kind.newbyteorder(order))
-    data.add_new("PixelData", "OB" if bits <= 8 else "OW", raw.tobytes())
-    for name, value in tags.items():
-        setattr(data, name, value)
-    for name in [name for name, value in tags.items() if value is None]:
-        delattr(data, name)
-    if encoding == "JPEG 2000":
-        openjpeg = pytest.importorskip("openjpeg.utils", reason="needs a JPEG 2000 encoder")
-        data.PixelData = encapsulate([openjpeg.encode_array(stored.astype(kind), bits)])
-        data["PixelData"].VR = "OB"
-    elif encoding in ("RLE", "JPEG-LS"):
-        data.compress(syntax, generate_instance_uid=False)
-    data.file_meta.TransferSyntaxUID = syntax
-    layout = {"implicit_vr": encoding == "implicit", "little_endian": encoding != "big endian"}
-    data.save_as(path, enforce_file_format=True, **(layout if encoding in OTHER_LAYOUTS else {}))
-    return path
 
 
 def pydicom_data() -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import stat
 import threading
 import warnings
@@ -90,13 +91,19 @@ def one_line(name: str, fault: str, *, tell: bool = True) -> Iterator[None]:
 
 @contextmanager
 def silence() -> Iterator[None]:
-    """Keeps back the warnings of a reader, which may quote a header.
+    """Keeps back the warnings and the log of a reader, which may quote a header.
 
-    Warning filters belong to the whole process, so one thread at a time may change them.
+    Both belong to the whole process, so one thread at a time may change them.
     """
     with _warning_filters, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        yield
+        logger = logging.getLogger("pydicom")
+        before = logger.propagate, logger.handlers
+        logger.propagate, logger.handlers = False, [logging.NullHandler()]
+        try:
+            yield
+        finally:
+            logger.propagate, logger.handlers = before
 
 
 def stretch(

@@ -11,7 +11,7 @@ from pydicom import Dataset
 
 from spondyl.anatomy import View
 from spondyl.film.kind import SECONDARY_CAPTURES, code_of, image_type, other_body_part
-from spondyl.film.radiograph import Person, PixelSpacing, SpacingPlane
+from spondyl.film.radiograph import BURNED_IN, Person, PixelSpacing, SpacingPlane
 
 MAX_MAGNIFICATION: Final = 3.0
 """A radiograph magnified further is taken for a fault of its header."""
@@ -77,13 +77,8 @@ def view_of(data: Dataset) -> View | None:
     position = str(data.get("ViewPosition") or "").strip().upper()
     if position in _VIEW_POSITIONS:
         return _VIEW_POSITIONS[position]
-    if items := data.get("ViewCodeSequence"):
-        from pydicom.sr.codedict import codes  # takes half a second
-
-        code = code_of(items[0])
-        for name, known in codes.cid4010.concepts.items():
-            if code == known:
-                return _VIEW_CODES.get(name)
+    if (coded := _coded_view(data)) is not None:
+        return _VIEW_CODES.get(coded)
     return _view_by_orientation(data) or _view_by_words(str(data.get("SeriesDescription") or ""))
 
 
@@ -125,6 +120,19 @@ def _factor(data: Dataset) -> float | None:
     return factor if 1 < factor <= MAX_MAGNIFICATION else None
 
 
+def _coded_view(data: Dataset) -> str | None:
+    """What pydicom calls the view that View Code Sequence names."""
+    items = data.get("ViewCodeSequence")
+    if not items:
+        return None
+    from pydicom.sr.codedict import codes  # takes half a second
+
+    code = code_of(items[0])
+    if (code.value, code.scheme_designator) == ("R-10214", "SRT"):  # a former code
+        return "PosteroAnterior"
+    return next((name for name, known in codes.cid4010.concepts.items() if code == known), None)
+
+
 def _view_by_orientation(data: Dataset) -> View | None:
     value = data.get("PatientOrientation") or ()
     if isinstance(value, str) or len(value) != 2:
@@ -150,7 +158,7 @@ def _view_by_words(text: str) -> View | None:
 def _burned_in(data: Dataset) -> str | None:
     stated = str(data.get("BurnedInAnnotation") or "").strip().upper()
     if stated == "YES":
-        return "text is burned into the pixels (Burned In Annotation): it may identify a person"
+        return BURNED_IN
     if stated != "NO" and _is_capture(data):
         return "a secondary capture that does not say whether text is burned in: it may identify"
     return None

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pydicom import Dataset, uid
 from pydicom.uid import UID
+
+if TYPE_CHECKING:
+    from pydicom.sr.coding import Code
 
 MODALITIES: Final = ("CR", "DX", "RF", "XA", "RG", "OT", "SC")
 """Projection radiography, and what scanned or converted films are filed as."""
@@ -53,14 +56,23 @@ _COLOURS: Final = (
     "YBR_PARTIAL_420", "YBR_ICT", "YBR_RCT", "XYB",
 )  # fmt: skip
 
+_SNOMED_RT: Final = ("SRT", "SNM3", "99SDM")  # PS3.16 section 8
+
 _PAPER: Final = {"SD": "a scanned document", "DRW": "a drawing"}
 
 _SPINE: Final = re.compile(
     "SPIN|LUMB|SACR|THORACO|DORSO|VERTEB|COCCY|SCOLIO|RACHIS|COLUMN|WIRBEL|WHOLEBODY|ENTIREBODY"
     "|^(LS|TL|LWS|BWS)$|^BACK"
 )
-_CERVICAL: Final = re.compile("^C(SP|ERV)|CERVI")
+_CERVICAL: Final = re.compile("CERV(ICAL?)?|^C(?=SP)|^HWS$")
 _BELOW_NECK: Final = re.compile("THORA|LUMB|SACR|DORS|WHOLE|ENTIRE|FULL|VERTEBRALCOLUMN|[TL]SPIN")
+
+# Codes of regions that CID 4 of PS3.16 held before it took up others for them.
+_FORMER_REGIONS: Final = {
+    ("51185008", "SCT"): "Thorax", ("T-D3000", "SRT"): "Thorax",
+    ("113345001", "SCT"): "Abdomen", ("T-D4000", "SRT"): "Abdomen",
+    ("12921003", "SCT"): "Pelvis", ("T-D6000", "SRT"): "Pelvis",
+}  # fmt: skip
 
 # Defined terms of Body Part Examined (PS3.16 Annex L) and the everyday words for them.
 _OTHER_PARTS: Final = (
@@ -69,7 +81,7 @@ _OTHER_PARTS: Final = (
     "head", "heart", "heel", "hip", "humerus", "jaw", "knee", "leg", "limb", "lung", "mandible",
     "maxilla", "nasal", "neck", "nose", "orbit", "patella", "pelvis", "rib", "scapula", "shoulder",
     "sinus", "skull", "sternum", "teeth", "thigh", "thorax", "thumb", "tibia", "toe", "tooth",
-    "ulna", "wrist",
+    "ulna", "upperarm", "lowerleg", "upperleg", "wrist",
 )  # fmt: skip
 
 
@@ -98,7 +110,7 @@ def no_film(data: Dataset) -> str | None:
         return f"{paper}, no radiograph"
     if (colour := colour_kind(data)) in _COLOURS:
         return f"colour ({colour}), no grey radiograph"
-    if "Modality" not in data and "Rows" not in data:
+    if kind not in _RADIOGRAPHS and "Modality" not in data and "Rows" not in data:
         return "not an image"
     return None
 
@@ -115,8 +127,7 @@ def other_body_part(data: Dataset) -> str | None:
     joined = [re.sub("[^A-Z]", "", text.upper()) for text in (*texts, *regions)]
     spines = [text for text in joined if _SPINE.search(text) or _CERVICAL.search(text)]
     if spines:
-        cervical = all(_CERVICAL.search(t) and not _BELOW_NECK.search(t) for t in spines)
-        return "cervical spine" if cervical else None
+        return "cervical spine" if all(map(_is_cervical, spines)) else None
     for text in texts:
         if part := _known_part(text):
             return part
@@ -133,6 +144,11 @@ def image_type(data: Dataset) -> tuple[str, ...]:
     """The values of Image Type (PS3.3 C.7.6.1.1.2)."""
     value = data.get("ImageType") or ()
     return (value,) if isinstance(value, str) else tuple(str(part) for part in value)
+
+
+def _is_cervical(text: str) -> bool:
+    rest, found = _CERVICAL.subn("", text)
+    return bool(found) and not _BELOW_NECK.search(rest)
 
 
 def _known_part(text: str) -> str | None:
@@ -152,15 +168,18 @@ def _regions(data: Dataset) -> Iterator[str]:
         return
     from pydicom.sr.codedict import codes  # takes half a second
 
-    for item in items:
-        yield from (name for name, code in codes.cid4.concepts.items() if code_of(item) == code)
+    for code in map(code_of, items):
+        if former := _FORMER_REGIONS.get((code.value, code.scheme_designator)):
+            yield former
+        yield from (name for name, known in codes.cid4.concepts.items() if code == known)
 
 
-def code_of(item: Dataset) -> object:
-    """The code of a sequence's item, to compare with pydicom's: those of SNOMED RT, too."""
+def code_of(item: Dataset) -> Code:
+    """The code of a sequence's item; equal to pydicom's of SNOMED CT where it is of SNOMED RT."""
     from pydicom.sr.coding import Code
 
-    return Code(str(item.get("CodeValue")), str(item.get("CodingSchemeDesignator")), "")
+    scheme = str(item.get("CodingSchemeDesignator"))
+    return Code(str(item.get("CodeValue")), "SRT" if scheme in _SNOMED_RT else scheme, "")
 
 
 def _spaced(name: str) -> str:

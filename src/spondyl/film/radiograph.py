@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 from jaxtyping import Float32
@@ -11,6 +11,9 @@ from jaxtyping import Float32
 from spondyl.anatomy import View
 
 SpacingPlane = Literal["patient", "detector", "stated", "unknown"]
+
+BURNED_IN: Final = "text is burned into the pixels (Burned In Annotation): it may identify a person"
+"""A reader's remark on a film whose pixels are shown to nobody unless that is asked for."""
 
 
 @dataclass(frozen=True, slots=True)

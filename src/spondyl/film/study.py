@@ -147,12 +147,23 @@ def _files(paths: Iterable[Path]) -> dict[Path, bool]:
 
 
 def _inside(folder: Path) -> Iterator[Path]:
-    """The files below a folder that could be films: by suffix, or without one."""
+    """The files below a folder that could be films: by suffix, without one, or by their start.
+
+    A DICOM file is often named by its UID, whose last number looks like a suffix.
+    """
     for path in folder.rglob("*"):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.is_dir() or any(part.startswith(".") for part in path.relative_to(folder).parts):
+            continue
         bare = not path.suffix or path.suffix[1:].isdigit()
-        if not hidden and (bare or path.suffix.lower() in SUFFIXES) and path.is_file():
+        if bare or path.suffix.lower() in SUFFIXES or _is_dicom(path):
             yield path
+
+
+def _is_dicom(path: Path) -> bool:
+    try:
+        return is_dicom(path)
+    except FilmError:
+        return False
 
 
 def _keys(files: Sequence[_File], *, deidentify: bool) -> dict[Path, str]:
