@@ -231,7 +231,7 @@ def test_a_batch_goes_on_past_bad_films_and_sums_up(
     assert said.code == 2
     assert len(said.lines) == 4
     assert all(name in line for name, line in zip(bad, said.lines, strict=False))
-    assert said.lines[-1] == "3 of 13 films failed"
+    assert said.lines[-1] == "13 files: 10 films, 0 skipped, 3 failed"
     found = json.loads((tmp_path / "found" / "predictions.json").read_text())
     assert len(found["images"]) == 10
 
@@ -583,7 +583,7 @@ def test_a_bad_annotation_in_a_batch_is_counted(
     best = trained / "best_mre.safetensors"
     said = run("predict", "--data", copied, "--weights", best, "--out", tmp_path / "found")
     assert said.code == 2
-    assert said.lines[-1].startswith("1 of ")
+    assert said.lines[-1].endswith("0 skipped, 1 failed")
     assert (tmp_path / "found" / "predictions.json").exists()
 
 

@@ -4,7 +4,6 @@ import csv
 import io
 import json
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from spondyl.cli import main
 from spondyl.data.folder import read_annotations
 from spondyl.data.phantom import write_phantoms
+from spondyl.predict import FoundFilm
 
 
 @pytest.fixture(scope="module")
@@ -113,18 +113,15 @@ def test_a_network_that_disagrees_is_listed(
     """The network sees every label but the first film's second vertebra, and one corner far off."""
     samples = {s.path: s for s in read_annotations(clean).samples}
 
-    def predict(predictor, paths, *, on_done, read):
-        found = []
+    def predict(predictor, paths, *, read):
         for count, path in enumerate(paths):
-            own = samples[path].landmarks
-            points = own.points.copy()
+            known = samples[path]
+            points = known.landmarks.points.copy()
             if count == 1:
-                points[2, 0] += [0.0, -0.5 * np.nanmean(own.heights)]
-            own = own.moved(points)
+                points[2, 0] += [0.0, -0.5 * np.nanmean(known.landmarks.heights)]
+            own = known.landmarks.moved(points)
             kept = [k for k in range(len(own)) if count or k != 1]
-            found.append(SimpleNamespace(path=path, landmarks=own.select(kept)))
-            on_done(path)
-        return found, []
+            yield FoundFilm(path, own.select(kept), known.geometry)
 
     monkeypatch.setattr("spondyl.predict.predict_films", predict)
     monkeypatch.setattr("spondyl.learning.detector.load_predictor", lambda path: None)

@@ -186,7 +186,7 @@ def test_a_film_that_cannot_be_read_is_left_out_for_every_network(
     film.write_bytes(b"")
     capsys.readouterr()
     assert compare(*runs, "--data", copied, "--out", tmp_path / "out", "--worst", 0) == 2
-    assert "1 of 4 films failed" in capsys.readouterr().err
+    assert "4 files: 3 films, 0 skipped, 1 failed" in capsys.readouterr().err
     said = json.loads((tmp_path / "out" / "comparison.json").read_text())["evaluations"]
     assert [len(said[name]["per_film"]) for name in FOLDERS] == [3, 3]
 

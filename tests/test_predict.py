@@ -11,7 +11,7 @@ from spondyl.anatomy import LEVELS
 from spondyl.errors import FilmError
 from spondyl.film.letterbox import Letterbox
 from spondyl.film.radiograph import PixelSpacing, Radiograph
-from spondyl.predict import FoundFilm, Predictor, predict_films, within_film
+from spondyl.predict import FoundFilm, Predictor, RefusedFilm, predict_films, within_film
 from spondyl.spine.calibration import Calibration
 from spondyl.spine.detections import Detections
 
@@ -154,6 +154,13 @@ def test_a_vertebra_with_one_corner_on_the_film_is_left_out():
     assert len(within_film(detections(lonely), 300, width=200)) == 0
 
 
+def answered(predictor: Predictor, paths: list[Path], **how):
+    """The films found and those refused, each in the order of their answers."""
+    answers = list(predict_films(predictor, paths, **how))
+    found = [each for each in answers if isinstance(each, FoundFilm)]
+    return found, [each for each in answers if isinstance(each, RefusedFilm)]
+
+
 def write_films(folder: Path, sizes: list[tuple[int, int]]) -> list[Path]:
     paths = [folder / f"{i}.png" for i in range(len(sizes))]
     for path, (height, width) in zip(paths, sizes, strict=True):
@@ -168,13 +175,10 @@ def test_a_bad_film_does_not_stop_the_others(tmp_path):
     broken = tmp_path / "broken.png"
     broken.write_text("not a film", encoding="utf-8")
     detector = Oracle(*(column(*size) for size in sizes), sizes=sizes)
-    done: list[Path] = []
     asked = [*paths[:3], broken, *paths[3:]]
-    found, refused = predict_films(predictor_of(detector), asked, on_done=done.append)
-    assert sorted(done) == sorted(asked)
-    assert [path for path, *_ in found] == paths
-    assert [(f.height, f.width) for f in found] == sizes
-    assert isinstance(found[0], FoundFilm)
+    found, refused = answered(predictor_of(detector), asked)
+    assert [one.path for one in found] == paths
+    assert [(one.geometry.height, one.geometry.width) for one in found] == sizes
     for one, size in zip(found, sizes, strict=True):
         assert_allclose(one.landmarks.points, column(*size))
     [(path, message)] = refused
@@ -188,7 +192,7 @@ def test_a_film_that_the_anchor_cannot_fit_is_refused_alone(tmp_path):
     paths = write_films(tmp_path, sizes)
     short = column(300, 200)[:2]
     predictor = predictor_of(Oracle(column(300, 200), short, sizes=sizes))
-    found, refused = predict_films(predictor, paths, anchor=("L5", 5))
+    found, refused = answered(predictor, paths, anchor=("L5", 5))
     assert [one.landmarks.levels for one in found] == [LUMBAR]
     [(path, message)] = refused
     assert path == paths[1]
@@ -206,9 +210,37 @@ def test_films_are_read_by_whoever_knows_most_of_them(tmp_path):
         return film(*sizes[paths.index(path)], view="ap")
 
     detector = Oracle(*(column(*size) for size in sizes), sizes=sizes)
-    found, refused = predict_films(predictor_of(detector), paths, read=read)
+    found, refused = answered(predictor_of(detector), paths, read=read)
     assert (asked, refused) == (paths, [])
     assert [one.landmarks.facing for one in found] == [None, None]
+
+
+def test_answers_come_batch_by_batch_and_each_film_is_read_once(tmp_path):
+    """The first answer is there when one batch was read, so that hundreds of films need no room."""
+    sizes = [(300, 200)] * 20
+    paths = write_films(tmp_path, sizes)
+    read_so_far: list[Path] = []
+
+    def read(path: Path) -> Radiograph:
+        read_so_far.append(path)
+        if path in paths[2:4]:
+            raise FilmError(f"{path}: spoilt")
+        return film(300, 200)
+
+    detector = Oracle(*(column(*size) for size in sizes), sizes=sizes)
+    answers = predict_films(predictor_of(detector), paths, read=read)
+    first = next(answers)
+    assert (first, read_so_far) == (RefusedFilm(paths[2], f"{paths[2]}: spoilt"), paths[:10])
+    assert sorted([first.path, *(each.path for each in answers)]) == sorted(paths)
+    assert read_so_far == paths
+
+
+def test_the_remarks_of_a_reader_come_with_the_landmarks(tmp_path):
+    [path] = write_films(tmp_path, [(300, 200)])
+    known = film(300, 200, notes=("scanned",), view="ap", spacing=PixelSpacing(0.4, 0.2))
+    detector = Oracle(column(300, 200), sizes=[(300, 200)])
+    [found], _ = answered(predictor_of(detector), [path], read=lambda path: known)
+    assert (found.notes, found.geometry) == (("scanned",), known.geometry)
 
 
 def test_a_film_keeps_its_spacing_where_it_has_one(tmp_path):
@@ -220,8 +252,8 @@ def test_a_film_keeps_its_spacing_where_it_has_one(tmp_path):
         return film(300, 200, spacing=known if path == paths[1] else None)
 
     detector = Oracle(*(column(*size) for size in sizes), sizes=sizes)
-    found, _ = predict_films(predictor_of(detector), paths, read=read)
-    assert [one.spacing for one in found] == [None, known]
+    found, _ = answered(predictor_of(detector), paths, read=read)
+    assert [one.geometry.spacing for one in found] == [None, known]
 
 
 def test_what_the_reader_refuses_is_refused_in_its_words(tmp_path):
@@ -233,7 +265,7 @@ def test_what_the_reader_refuses_is_refused_in_its_words(tmp_path):
         return film(300, 200)
 
     detector = Oracle(column(300, 200), sizes=[(300, 200)])
-    found, refused = predict_films(predictor_of(detector), paths, read=read)
+    found, refused = answered(predictor_of(detector), paths, read=read)
     assert [one.path for one in found] == paths[1:]
     assert refused == [(paths[0], f"{paths[0]}: the patient moved")]
 
@@ -241,8 +273,9 @@ def test_what_the_reader_refuses_is_refused_in_its_words(tmp_path):
 def test_a_film_without_vertebrae_is_found_empty(tmp_path):
     paths = write_films(tmp_path, [(300, 200)])
     detector = Oracle(np.zeros((0, 4, 2)), sizes=[(300, 200)])
-    [found], refused = predict_films(predictor_of(detector), paths)
-    assert (found.path, found.height, found.width, refused) == (paths[0], 300, 200, [])
+    [found], refused = answered(predictor_of(detector), paths)
+    size = found.geometry.height, found.geometry.width
+    assert (found.path, size, refused) == (paths[0], (300, 200), [])
     assert len(found.landmarks) == 0
 
 

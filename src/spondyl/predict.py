@@ -15,13 +15,14 @@ from jaxtyping import UInt8
 from spondyl.anatomy import View
 from spondyl.errors import FilmError, UsageError
 from spondyl.film.letterbox import Letterbox, prepare
-from spondyl.film.radiograph import PixelSpacing, Radiograph
+from spondyl.film.radiograph import FilmGeometry, Radiograph
 from spondyl.film.reading import read_radiograph
 from spondyl.spine.calibration import Calibration
 from spondyl.spine.chain import Anchor, anchored, to_landmarks
 from spondyl.spine.detections import Detections
 from spondyl.spine.landmarks import Landmarks, corner_mean
 from spondyl.spine.measurement import Intervals
+from spondyl.spine.uncertainty import Uncertainty
 
 _MARGIN: Final = 0.01  # of the longer side: how far beyond the film a corner is still believed
 
@@ -92,31 +93,26 @@ class Predictor:
         return _Fitted(pixels, letterbox, film.view)
 
     def _landmarks(self, fitted: _Fitted, detections: Detections) -> Landmarks:
-        letterbox, uncertainty = fitted.letterbox, self.calibration.uncertainty
-        if uncertainty:
-            detections = uncertainty.applied(detections)
-        else:  # the width of a peak is no error that anybody measured
-            unknown = np.full_like(detections.covariance, np.nan)
-            detections = replace(detections, covariance=unknown)
-        in_image = detections.scaled(letterbox.to_image(detections.corners), 1 / letterbox.scale)
-        seen = within_film(in_image, letterbox.height, width=letterbox.width)
+        seen = on_film(detections, fitted.letterbox, uncertainty=self.calibration.uncertainty)
         return to_landmarks(
             seen, ordered=self.detector.ordered, calibration=self.calibration, view=fitted.view
         )
 
 
 class FoundFilm(NamedTuple):
-    """One film of a batch: its landmarks in image px, its size in px, its spacing where known."""
+    """One film of many: its landmarks in image px, what was known of it, its reader's remarks."""
 
     path: Path
     landmarks: Landmarks
-    height: int
-    width: int
-    spacing: PixelSpacing | None
+    geometry: FilmGeometry
+    notes: tuple[str, ...] = ()
 
 
-Refused = tuple[Path, str]
-"""A film without landmarks, and the one line that says why."""
+class RefusedFilm(NamedTuple):
+    """A film without landmarks, and the one line that says why."""
+
+    path: Path
+    reason: str
 
 
 def predict_films(
@@ -124,26 +120,25 @@ def predict_films(
     paths: Sequence[Path],
     *,
     anchor: Anchor | None = None,
-    on_done: Callable[[Path], object] = lambda path: None,
     read: Callable[[Path], Radiograph] = read_radiograph,
-) -> tuple[list[FoundFilm], list[Refused]]:
-    """The landmarks of many films, and why the others have none; a bad film stops nothing.
+) -> Iterator[FoundFilm | RefusedFilm]:
+    """The landmarks of many films as they come, and why others have none; nothing stops the rest.
 
-    ``on_done`` is called once for each path, when its film is predicted or refused. A film that
-    the ``anchor`` cannot fit is refused. ``read`` reads a film, where an annotation knows more of
-    it than its file.
+    A film that the ``anchor`` cannot fit is refused. ``read`` reads a film, where somebody knows
+    more of it than its file. Each film is answered once, in order but for refusals, which may come
+    up to a batch early; no more than one film's pixels are kept at a time.
     """
-    found: list[FoundFilm] = []
-    reading = _Reading(paths, on_done, read)
+    reading = _Reading(paths, read)
     for unnamed in predictor.many(reading.films()):
-        path, height, width, spacing = reading.waiting.popleft()
+        yield from reading.drain()
+        path, geometry, notes = reading.waiting.popleft()
         try:
             landmarks = unnamed if anchor is None else anchored(unnamed, anchor)
-            found.append(FoundFilm(path, landmarks, height, width, spacing))
         except UsageError as error:
-            reading.refused.append((path, f"{path}: {error}"))
-        on_done(path)
-    return found, reading.refused
+            yield RefusedFilm(path, f"{path}: {error}")
+        else:
+            yield FoundFilm(path, landmarks, geometry, notes)
+    yield from reading.drain()
 
 
 @dataclass(slots=True)
@@ -151,21 +146,40 @@ class _Reading:
     """Films read one at a time: their facts wait for the landmarks, their pixels need not."""
 
     paths: Sequence[Path]
-    on_done: Callable[[Path], object]
     read: Callable[[Path], Radiograph]
-    waiting: deque[tuple[Path, int, int, PixelSpacing | None]] = field(default_factory=deque)
-    refused: list[Refused] = field(default_factory=list)
+    waiting: deque[tuple[Path, FilmGeometry, tuple[str, ...]]] = field(default_factory=deque)
+    refused: list[RefusedFilm] = field(default_factory=list)
 
     def films(self) -> Iterator[Radiograph]:
         for path in self.paths:
             try:
                 film = self.read(path)
             except FilmError as error:
-                self.refused.append((path, str(error)))
-                self.on_done(path)
+                self.refused.append(RefusedFilm(path, str(error)))
             else:
-                self.waiting.append((path, film.height, film.width, film.spacing))
+                self.waiting.append((path, film.geometry, film.notes))
                 yield film
+
+    def drain(self) -> Iterator[RefusedFilm]:
+        """Those refused since the last call."""
+        yield from self.refused
+        self.refused.clear()
+
+
+def on_film(
+    found: Detections, letterbox: Letterbox, *, uncertainty: Uncertainty | None
+) -> Detections:
+    """Candidates in input px as those that lie on the film, in image px.
+
+    Their covariance is that of their error, NaN without an ``uncertainty``: the width of a peak is
+    no error that anybody measured.
+    """
+    if uncertainty:
+        known = uncertainty.applied(found)
+    else:
+        known = replace(found, covariance=np.full_like(found.covariance, np.nan))
+    in_image = known.scaled(letterbox.to_image(known.corners), 1 / letterbox.scale)
+    return within_film(in_image, letterbox.height, width=letterbox.width)
 
 
 def within_film(detections: Detections, height: int, *, width: int) -> Detections:

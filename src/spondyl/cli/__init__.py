@@ -23,6 +23,7 @@ from spondyl.cli.converting import convert, data
 from spondyl.cli.exporting import export
 from spondyl.cli.films import draw, predict
 from spondyl.cli.judging import evaluate, history
+from spondyl.cli.measuring import measure
 from spondyl.cli.splitting import split
 from spondyl.cli.training import demo, phantom, train
 from spondyl.errors import SpondylError
@@ -42,7 +43,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 for _command in (
-    demo, phantom, check, split, train, calibrate, predict, evaluate, compare, draw,
+    demo, phantom, check, split, train, calibrate, predict, measure, evaluate, compare, draw,
     history, convert, data, export,
 ):  # fmt: skip
     app.command()(_command)

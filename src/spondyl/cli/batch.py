@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
-import numpy as np
 import typer
-from jaxtyping import Float64
 
 from spondyl.atomic import write_text, write_with
 from spondyl.cli.console import progress, say
@@ -18,11 +17,23 @@ from spondyl.cli.inputs import check_free
 from spondyl.data.coco import write_coco
 from spondyl.data.sample import Sample
 from spondyl.errors import FilmError, UsageError
-from spondyl.film.radiograph import Radiograph
+from spondyl.film.radiograph import FilmGeometry, Radiograph
 from spondyl.film.reading import read_radiograph
+from spondyl.film.stating import NOTHING_STATED, Stated
 from spondyl.predict import FoundFilm, Predictor, predict_films
-from spondyl.spine.chain import Anchor, has_gap, level_note
+from spondyl.spine.chain import Anchor
 from spondyl.spine.drawing import draw_overlay
+from spondyl.spine.measurement import Intervals
+from spondyl.version import __version__
+from spondyl.writing.batch_report import Counts
+from spondyl.writing.measured import MeasuredFilm, summary_row
+from spondyl.writing.results import (
+    PREDICTIONS,
+    Results,
+    Source,
+    film_name,
+    remove_films,
+)
 from spondyl.writing.table import to_csv
 
 Pair = tuple[Sample, Sample | None]
@@ -31,13 +42,15 @@ Pair = tuple[Sample, Sample | None]
 
 @dataclass
 class Batch:
-    """The films of one command: how many there are, and how many had to be left out.
+    """The files of one command: how many there are, and how many had to be left out.
 
-    ``refused`` are the names of those whose annotation could not be used.
+    ``skipped`` were no films at all. ``refused`` are the names of those whose annotation could not
+    be used.
     """
 
     total: int = 0
     failed: int = 0
+    skipped: int = 0
     refused: set[str] = field(default_factory=set)
 
     def expect(self, films: int) -> None:
@@ -48,6 +61,16 @@ class Batch:
         """Says why one film is left out, and counts it."""
         say(line)
         self.failed += 1
+
+    def skip(self, line: str) -> None:
+        """Says why one file is no film to look at, and counts it."""
+        say(line)
+        self.skipped += 1
+
+    @property
+    def counts(self) -> Counts:
+        """What became of the files."""
+        return Counts(self.total - self.failed, self.skipped, self.failed)
 
     def draw(self, pairs: Sequence[Pair], folder: Path) -> list[tuple[str, Path]]:
         """Writes an overlay for each film, and returns the captions and pictures."""
@@ -67,108 +90,171 @@ class Batch:
         Raises:
             typer.Exit: with code 2, where a film had to be left out.
         """
+        if self.failed or self.skipped:
+            say(str(self.counts))
         if self.failed:
-            say(f"{self.failed} of {self.total} films failed")
             raise typer.Exit(2)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A film to look at: what it is called, where it lies, and what an annotation knows of it.
+
+    ``named`` is the path that files may name; ``frame`` (from 1) where the file holds several.
+    """
+
+    key: str
+    path: Path
+    named: Path
+    frame: int | None = None
+    annotation: Sample | None = None
+
+    @classmethod
+    def of(cls, sample: Sample) -> Wanted:
+        """An annotated film."""
+        return cls(sample.key, sample.path, sample.path, annotation=sample)
+
+    @property
+    def source(self) -> Source:
+        """Where the film is read again for pictures."""
+        return Source(self.path, self.read, self.frame)
+
+    def read(self) -> Radiograph:
+        """The film as its annotation has it, if there is one.
+
+        Raises:
+            FilmError: it cannot be read.
+        """
+        if self.annotation is not None:
+            return self.annotation.radiograph()
+        return read_radiograph(self.path, self.frame)
+
+
+class Predicted(NamedTuple):
+    """A film with the landmarks that were found, and what was known of it when it was read."""
+
+    sample: Sample
+    geometry: FilmGeometry
+    notes: tuple[str, ...]
 
 
 def predict_batch(
     predictor: Predictor,
-    wanted: Mapping[Path, str | Sample],
+    wanted: Sequence[Wanted],
     batch: Batch,
     *,
     anchor: Anchor | None,
-) -> list[Sample]:
-    """The predictions of the films that can be read; the others are refused.
+    stated: Stated = NOTHING_STATED,
+) -> list[Predicted]:
+    """The predictions of the films that can be read; the others are refused."""
+    by_path = {each.path: each for each in wanted}
+    found: list[Predicted] = []
 
-    ``wanted`` gives for each film its key, or its annotation: the film is then read, and called,
-    as in training.
-    """
-    count = 0
+    def read(path: Path) -> Radiograph:
+        return stated.radiograph(by_path[path].read())
+
     with progress("predicting", len(wanted)) as done:
-
-        def advance(path: Path) -> None:
-            nonlocal count
-            count += 1
+        answers = predict_films(predictor, list(by_path), anchor=anchor, read=read)
+        for count, film in enumerate(answers, start=1):
+            if isinstance(film, FoundFilm):
+                sample = _predicted(film, by_path[film.path])
+                found.append(Predicted(sample, film.geometry, film.notes))
+            else:
+                batch.refuse(film.reason)
             done(count)
-
-        def read(path: Path) -> Radiograph:
-            known = wanted[path]
-            return known.radiograph() if isinstance(known, Sample) else read_radiograph(path)
-
-        found, refused = predict_films(
-            predictor, list(wanted), anchor=anchor, on_done=advance, read=read
-        )
-    for _, line in refused:
-        batch.refuse(line)
-    return [_predicted(film, wanted[film.path]) for film in found]
+    return found
 
 
-def check_place(out: Path, prefix: str, *, overwrite: bool) -> None:
+def check_place(out: Path, prefix: str, *, overwrite: bool, name: str = PREDICTIONS) -> None:
     """Refuses a prefix that is no part of a name, and a place that is taken.
 
     Raises:
         UsageError: the prefix has other characters than letters, digits, dashes and underscores,
-            or ``out`` holds predictions of that name and ``overwrite`` was not asked for.
+            or ``out`` holds a file of that ``name`` and ``overwrite`` was not asked for.
     """
     if not re.fullmatch(r"[A-Za-z0-9_-]*", prefix):
         raise UsageError(f"--prefix {prefix}: need letters, digits, dashes and underscores only")
-    check_free(_predictions(out, prefix), overwrite=overwrite)
+    check_free(out / f"{prefix}{name}", overwrite=overwrite)
 
 
-def write_predictions(
-    samples: Sequence[Sample], out: Path, *, made_by: Mapping[str, str], prefix: str = ""
+def write_results(
+    results: Results,
+    films: Sequence[MeasuredFilm],
+    sources: Mapping[str, Source],
+    batch: Batch,
+    *,
+    landmarks: bool = True,
 ) -> Path:
-    """Writes ``predictions.json`` and ``summary.csv`` after a prefix; returns the former.
+    """Writes every file of a call and returns the first; a film that cannot be shown is refused.
+
+    ``sources`` are by key.
+    """
+    written = results.write_tables(films, landmarks=landmarks)
+    with progress("writing", len(films)) as done:
+        for count, film in enumerate(films, start=1):
+            if failures := results.write_film(film, sources[film.key]):
+                batch.refuse("; ".join(failures))
+            done(count)
+    results.write_page(batch.counts)
+    return written
+
+
+def provenance(made_by: Mapping[str, str], intervals: Intervals | None) -> dict[str, str]:
+    """What made the numbers: the network, its calibration, this version, and the day (UTC)."""
+    known = {"measured_with": __version__, "date": datetime.now(UTC).date().isoformat()}
+    if intervals is not None:
+        known["calibration_films"] = str(intervals.films)
+        known["coverage"] = f"{intervals.coverage:g}"
+    return dict(made_by) | known
+
+
+def write_key_file(path: Path, wanted: Sequence[Wanted]) -> None:
+    """Writes which key stands for which file: the only place where both meet."""
+    rows = [{"key": each.key, "path": str(each.path.resolve())} for each in wanted]
+    write_text(path, to_csv(rows, columns=("key", "path")))
+
+
+def write_predictions(samples: Sequence[Sample], out: Path, *, made_by: Mapping[str, str]) -> Path:
+    """Writes ``predictions.json`` and ``summary.csv``; returns the former.
 
     Of predictions that are replaced the overlays go too: they show what no longer holds.
     """
-    path = _predictions(out, prefix)
-    for key in _keys(path):
-        (out / "overlays" / overlay_name(key)).unlink(missing_ok=True)
+    path = out / PREDICTIONS
+    remove_films(out, "")
     write_coco(path, samples, made_by=made_by)
-    write_text(out / f"{prefix}summary.csv", to_csv([_row(sample) for sample in samples]))
+    write_text(out / "summary.csv", to_csv([summary_row(sample) for sample in samples]))
     return path
-
-
-def _predictions(out: Path, prefix: str) -> Path:
-    return out / f"{prefix}predictions.json"
-
-
-def _keys(path: Path) -> list[str]:
-    """The films that a predictions file names; none where there is none that can be read."""
-    try:
-        return [str(image["key"]) for image in json.loads(path.read_bytes())["images"]]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
 
 
 def overlay_name(key: str) -> str:
     """The name of a film's picture."""
-    return f"{key.strip('/').replace('/', '_')}.png"
+    return f"{film_name(key)}.png"
 
 
-def _predicted(film: FoundFilm, known: str | Sample) -> Sample:
-    if isinstance(known, Sample):
+def _predicted(film: FoundFilm, wanted: Wanted) -> Sample:
+    known = film.geometry
+    if wanted.annotation is not None:
         return replace(
-            known,
+            wanted.annotation,
             landmarks=film.landmarks,
-            spacing=film.spacing,
+            spacing=known.spacing,
+            view=known.view,
             origin="prediction",
             complete_above=False,
             complete_below=False,
             flags=frozenset(),
         )
     return Sample(
-        key=known,
-        path=film.path,
-        height=film.height,
-        width=film.width,
+        key=wanted.key,
+        path=wanted.named,
+        height=known.height,
+        width=known.width,
         landmarks=film.landmarks,
-        group=known,
+        group=wanted.key,
         origin="prediction",
-        spacing=film.spacing,
-        aspect=film.spacing.aspect if film.spacing else 1.0,
+        spacing=known.spacing,
+        aspect=known.aspect,
+        view=known.view,
     )
 
 
@@ -178,36 +264,3 @@ def _draw(sample: Sample, reference: Sample | None, folder: Path) -> Path:
     path = folder / overlay_name(sample.key)
     write_with(path, lambda temporary: picture.save(temporary, format="PNG"))
     return path
-
-
-def _row(sample: Sample) -> dict[str, object]:
-    """One film of the summary; ``?`` stands for a vertebra without a name, nothing for no figure.
-
-    Confidence is over the corners that were found, level probability over the named vertebrae.
-    """
-    found, spacing = sample.landmarks, sample.spacing
-    confidence = found.confidence[~np.isnan(found.points[..., 0])]
-    return {
-        "film": sample.key,
-        "vertebrae": len(found),
-        "levels": " ".join(name or "?" for name in found.names),
-        "facing": found.facing,
-        "mean_confidence": _figure(np.mean, confidence),
-        "lowest_confidence": _figure(np.min, confidence),
-        "mean_level_probability": _figure(np.mean, found.level_probability),
-        "gap": ("yes" if has_gap(found) else "no") if len(found) else None,
-        "note": level_note(found) or "no vertebra found",
-        "width": sample.width,
-        "height": sample.height,
-        "row_mm": spacing.row_mm if spacing else None,
-        "column_mm": spacing.column_mm if spacing else None,
-        "spacing_plane": spacing.plane if spacing else None,
-    }
-
-
-def _figure(
-    statistic: Callable[[np.ndarray], float], values: Float64[np.ndarray, "*n"]
-) -> float | None:
-    """Of the values that are known, to four decimals; None where there is none."""
-    known = values[~np.isnan(values)]
-    return round(float(statistic(known)), 4) if len(known) else None

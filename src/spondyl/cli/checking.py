@@ -73,18 +73,16 @@ def _disagreements(weights: Path, found: AnnotationSet) -> list[Fault]:
     from spondyl.checking.network import check_network
     from spondyl.cli.console import progress
     from spondyl.learning.detector import load_predictor
-    from spondyl.predict import predict_films
+    from spondyl.predict import FoundFilm, predict_films
 
     known = {sample.path: sample for sample in found.samples}
     predictor = load_predictor(weights)
     with progress("predicting", len(known)) as done:
-        counter = iter(range(1, len(known) + 1))
-        films, _ = predict_films(
-            predictor,
-            list(known),
-            on_done=lambda path: done(next(counter)),
-            read=lambda path: known[path].radiograph(),
-        )
+        films = []
+        answers = predict_films(predictor, list(known), read=lambda path: known[path].radiograph())
+        for number, film in enumerate(answers, start=1):
+            films += [film] if isinstance(film, FoundFilm) else []
+            done(number)
     return [fault for f in films for fault in check_network(known[f.path], f.landmarks)]
 
 

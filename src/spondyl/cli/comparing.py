@@ -256,14 +256,15 @@ def _predict(
     samples: list[Sample], runs: Mapping[str, Path], out: Path, batch: Batch, *, device: str
 ) -> _Films:
     """What each network finds; a film that cannot be read is left out for all of them."""
-    from spondyl.cli.batch import predict_batch, write_predictions
+    from spondyl.cli.batch import Wanted, predict_batch, write_predictions
     from spondyl.learning.detector import load_predictor
     from spondyl.learning.keeping import best_weights
 
     found: dict[str, tuple[Predictor, list[Sample]]] = {}
     for name, folder in runs.items():
         predictor = load_predictor(best_weights(folder), device=device)
-        predicted = predict_batch(predictor, {s.path: s for s in samples}, batch, anchor=None)
+        wanted = [Wanted.of(sample) for sample in samples]
+        predicted = [each.sample for each in predict_batch(predictor, wanted, batch, anchor=None)]
         readable = {sample.key for sample in predicted}
         samples = [sample for sample in samples if sample.key in readable]
         write_predictions(predicted, _folder(out, name), made_by=predictor.made_by)

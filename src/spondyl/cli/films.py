@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from spondyl.cli.arguments import Device, Format, OutFolder, Overwrite, Part, SplitFile
-from spondyl.errors import UsageError
+from spondyl.cli.measuring import (
+    Age,
+    AlsoFiles,
+    Angles,
+    MmPerPx,
+    Overlays,
+    Reports,
+    RulerText,
+    Sex,
+    Slip,
+    StatedView,
+)
+from spondyl.errors import FilmError, UsageError
 
 if TYPE_CHECKING:
-    from spondyl.cli.batch import Batch, Pair
-    from spondyl.data.sample import Sample
+    from spondyl.cli.batch import Batch, Pair, Wanted
 
 Predictions = Annotated[
     Path | None,
@@ -24,7 +36,8 @@ Predictions = Annotated[
 
 def predict(
     films: Annotated[
-        list[Path] | None, typer.Argument(help="Films, or folders of them.", show_default=False)
+        list[Path] | None,
+        typer.Argument(help="Films, or folders of them, such as a study.", show_default=False),
     ] = None,
     *,
     weights: Annotated[
@@ -55,33 +68,75 @@ def predict(
         int, typer.Option(min=0, help="Passes with the dropout of training at work; 0: none.")
     ] = 0,
     device: Device = "auto",
-    overlays: Annotated[bool, typer.Option(help="Draw each film.")] = True,
+    view: StatedView = None,
+    mm_per_px: MmPerPx = None,
+    ruler: RulerText = None,
+    age: Age = None,
+    sex: Sex = None,
+    slip: Slip = None,
+    angle: Angles = None,
+    frame: Annotated[
+        int | None,
+        typer.Option(min=1, help="Frame of DICOM files with several, from 1.", show_default=False),
+    ] = None,
+    any_body_part: Annotated[
+        bool, typer.Option("--any-body-part", help="Take films of a study that are of no spine.")
+    ] = False,
+    deidentify: Annotated[
+        bool, typer.Option(help="Name DICOM films by a number, show none with burned-in text.")
+    ] = True,
+    key_file: Annotated[
+        Path | None,
+        typer.Option(help="CSV to write: which film has which name.", show_default=False),
+    ] = None,
+    overlays: Overlays = True,
+    reports: Reports = True,
+    also: AlsoFiles = None,
     prefix: Annotated[
-        str, typer.Option(help="Begins the names of both files, such as test_.", show_default=False)
+        str, typer.Option(help="Begins the names of all tables, such as test_.", show_default=False)
     ] = "",
     overwrite: Overwrite = False,
 ) -> None:
-    """Find and name the vertebrae of films.
+    """Find, name and measure the vertebrae of films.
 
-    Writes predictions.json (COCO keypoints), summary.csv and overlays/, and prints the first. A
-    film that cannot be read is named, and the others go on. Checkpoints, views and passes multiply.
+    Writes predictions.json (COCO keypoints), tables of measurements, overlays and pages, and prints
+    the first. A film that cannot be read is named, and the others go on. Checkpoints, views and
+    passes multiply.
     """
-    from spondyl.cli.batch import Batch, check_place, predict_batch, write_predictions
-    from spondyl.cli.inputs import parse_anchor
+    from spondyl.cli.batch import (
+        Batch,
+        check_place,
+        predict_batch,
+        provenance,
+        write_key_file,
+        write_results,
+    )  # fmt: skip
+    from spondyl.cli.inputs import check_free, parse_anchor
+    from spondyl.cli.measuring import check_also, check_measuring, check_person, measured, stated_of
+    from spondyl.writing.results import Results
 
     place = parse_anchor(anchor)
     check_place(out, prefix, overwrite=overwrite)
+    if key_file is not None:
+        check_free(key_file, overwrite=overwrite)
+    asked, kinds = check_measuring(slip, angle), check_also(also)
+    stated = stated_of(view, mm_per_px, ruler, age, sex)
     batch = Batch()
-    wanted = _wanted(films or [], data, batch, format=format, split=split, part=part)
+    chosen = _Choice(out, frame, any_body_part=any_body_part, deidentify=deidentify)
+    wanted = _wanted(films or [], data, batch, chosen, format=format, split=split, part=part)
+    check_person(stated, len(wanted))
     batch.expect(len(wanted))
     from spondyl.learning.detector import load_predictor  # after all that needs no torch
 
     predictor = load_predictor(*weights, device=device, tta=tta, mc_dropout=mc_dropout)
-    samples = predict_batch(predictor, wanted, batch, anchor=place)
-    written = write_predictions(samples, out, made_by=predictor.made_by, prefix=prefix)
-    if overlays:
-        batch.draw([(sample, None) for sample in samples], out / "overlays")
-    print(written)
+    found = predict_batch(predictor, wanted, batch, anchor=place, stated=stated)
+    made_by = provenance(predictor.made_by, predictor.intervals)
+    results = Results(out, made_by, predictor.intervals, prefix, overlays, reports, kinds)
+    done = [measured(each, predictor.intervals, asked, deidentify=deidentify) for each in found]
+    sources = {each.key: each.source for each in wanted}
+    print(write_results(results, done, sources, batch))
+    if key_file is not None:
+        write_key_file(key_file, wanted)
     batch.finish()
 
 
@@ -106,29 +161,72 @@ def draw(
     batch.finish()
 
 
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """How the films of a study are chosen and named."""
+
+    out: Path
+    frame: int | None
+    any_body_part: bool
+    deidentify: bool
+
+    def films(self, paths: list[Path], batch: Batch) -> list[Wanted]:
+        """The films among files and folders; what else is there is skipped."""
+        from spondyl.cli.batch import Wanted
+        from spondyl.film.study import choose_films
+        from spondyl.writing.results import film_name
+
+        chosen, skipped = choose_films(
+            paths,
+            deidentify=self.deidentify,
+            frame=self.frame,
+            any_body_part=self.any_body_part,
+        )
+        for each in skipped:
+            batch.skip(f"{each.path}: skipped: {each.reason}")
+        unnamed = self.out / "film.dcm"
+        return [
+            Wanted(
+                film.key,
+                film.path,
+                unnamed.with_stem(film_name(film.key)) if self._hides(film.path) else film.path,
+                film.frame,
+            )
+            for film in chosen
+        ]
+
+    def _hides(self, path: Path) -> bool:
+        """Whether the name of a file may be a person's; a picture is called by its own."""
+        from spondyl.film.reading import is_dicom
+
+        try:
+            return self.deidentify and is_dicom(path)
+        except FilmError:
+            return True
+
+
 def _wanted(
     films: list[Path],
     data: Path | None,
     batch: Batch,
+    choice: _Choice,
     *,
     format: str | None,
     split: Path | None,
     part: Part,
-) -> dict[Path, str | Sample]:
+) -> list[Wanted]:
     """The films to predict, each with its key, or with the annotation that knows more."""
-    from spondyl.cli.inputs import name_films, read_samples, select_part
-    from spondyl.film.reading import find_films
+    from spondyl.cli.batch import Wanted
+    from spondyl.cli.inputs import read_samples, select_part
 
     if bool(films) == (data is not None):
         raise UsageError("FILMS and --data: need one of the two")
     if data is None:
         if split or part or format:
             raise UsageError("--split, --part and --format: only with --data")
-        return dict(name_films(find_films(films)))
+        return choice.films(films, batch)
     samples = read_samples(data, format=format, skip_bad=True, batch=batch)
-    return {
-        sample.path: sample for sample in select_part(samples, split, part, refused=batch.refused)
-    }
+    return [Wanted.of(each) for each in select_part(samples, split, part, refused=batch.refused)]
 
 
 def _pairs(films: Path, predictions: Path | None, format: str | None, batch: Batch) -> list[Pair]:

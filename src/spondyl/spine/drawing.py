@@ -112,6 +112,11 @@ def draw_overlay(
         radiograph.geometry, landmarks, reference=reference, lines=lines, ellipses=ellipses,
         long_side=long_side,
     )  # fmt: skip
+    return paint(radiograph, drawing)
+
+
+def paint(radiograph: Radiograph, drawing: Drawing) -> Image.Image:
+    """The film with its drawing on it, RGB."""
     image = canvas(radiograph, drawing)
     pen = _Pen(ImageDraw.Draw(image), drawing.unit)
     for shape in drawing.shapes:

@@ -17,21 +17,30 @@ _PICTURE_SIDE: Final = 900  # px of an embedded picture: sharp on a page, and sm
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A figure as it is shown, its interval, a word that makes it stand out, and remarks."""
+    """A figure as it is shown, its interval, a word that makes it stand out, and remarks.
+
+    ``prose`` is for words: they begin at the left and may take several lines.
+    """
 
     value: str
     interval: str = ""
     verdict: str = ""
     notes: tuple[str, ...] = ()
+    prose: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line of a table, with a remark on its label; without cells it heads the lines below it."""
+    """A line of a table, with a remark on its label; without cells it heads the lines below it.
+
+    ``href`` is a page beside this one that the label leads to, ``picture`` a small one before it.
+    """
 
     label: str
     cells: tuple[Cell, ...] = ()
     note: str = ""
+    href: str = ""
+    picture: Picture | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +69,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A part of the page; whatever is empty is left out."""
+    """A part of the page; whatever is empty is left out. ``remarks`` are counted from 1."""
 
     title: str
     text: str = ""
@@ -68,6 +77,7 @@ class Section:
     figures: tuple[Figure, ...] = ()
     pictures: tuple[Picture, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +92,9 @@ class Tile:
 class Page:
     """Everything on the page, in order.
 
-    With ``across``, the number of pictures side by side, the page is wide and its tables dense.
+    With ``across``, the number of pictures side by side, the page is wide and its tables dense. A
+    ``plate`` stands beside the sections and stays in view. ``back`` is a page and what it is
+    called.
     """
 
     title: str
@@ -90,21 +102,23 @@ class Page:
     sections: tuple[Section, ...]
     tiles: tuple[Tile, ...] = ()
     across: int = 0
+    plate: Picture | None = None
+    back: tuple[str, str] | None = None
 
 
-def embedded(overlays: Sequence[Overlay]) -> tuple[Picture, ...]:
-    """The pictures as a page holds them, without any other file."""
-    return tuple(Picture(_data_uri(picture), caption) for caption, picture in overlays)
+def embedded(overlays: Sequence[Overlay], *, side: int = _PICTURE_SIDE) -> tuple[Picture, ...]:
+    """The pictures as a page holds them, without any other file, at most ``side`` px long."""
+    return tuple(Picture(_data_uri(picture, side), caption) for caption, picture in overlays)
 
 
-def _data_uri(picture: Path | bytes) -> str:
+def _data_uri(picture: Path | bytes, side: int) -> str:
     """A data URI of the picture, reduced to what a page shows."""
     from PIL import Image
 
     source = io.BytesIO(picture if isinstance(picture, bytes) else picture.read_bytes())
     with Image.open(source) as image:
         small = image.convert("RGB")
-    small.thumbnail((_PICTURE_SIDE, _PICTURE_SIDE))
+    small.thumbnail((side, side))
     buffer = io.BytesIO()
     small.save(buffer, "JPEG", quality=88)
     return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"

@@ -8,17 +8,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 
-def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows with the columns of the first, as CSV; missing is empty.
+def to_csv(rows: Sequence[Mapping[str, Any]], *, columns: Sequence[str] | None = None) -> str:
+    """Rows as CSV; missing is empty.
 
+    The columns are those of the first row, or ``columns``, which are written without rows, too.
     A text that a spreadsheet would take for a formula (it begins with ``= + - @``, a tab or a line
     end) gets an apostrophe in front.
     """
     buffer = io.StringIO()
     writer = csv.writer(buffer)  # its line end, CR LF, has it quote either in a text
-    if rows:
-        writer.writerow(map(_cell, rows[0]))
-    writer.writerows([_cell(value) for value in row.values()] for row in rows)
+    names = list(rows[0]) if columns is None and rows else list(columns or ())
+    if names:
+        writer.writerow(map(_cell, names))
+    writer.writerows([_cell(row.get(name)) for name in names] for row in rows)
     return buffer.getvalue()
 
 

@@ -1,0 +1,129 @@
+"""What does a user state of a film that its file does not say?"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+
+from spondyl.anatomy import View
+from spondyl.errors import FilmError, UsageError
+from spondyl.film.radiograph import FilmGeometry, Person, PixelSpacing, Radiograph
+
+
+@dataclass(frozen=True, slots=True)
+class Ruler:
+    """Two points x, y in image px and the true distance between them, mm.
+
+    Raises:
+        ValueError: a number is not finite, the points are one, or the length is not above 0.
+    """
+
+    start: tuple[float, float]
+    end: tuple[float, float]
+    length_mm: float
+
+    def __post_init__(self) -> None:
+        if not all(map(math.isfinite, (*self.start, *self.end, self.length_mm))):
+            raise ValueError("a number is not finite")
+        if self.start == self.end:
+            raise ValueError("both points are the same")
+        if self.length_mm <= 0:
+            raise ValueError(f"the length is {self.length_mm:g} mm, need more than 0")
+
+    @classmethod
+    def parse(cls, text: str) -> Ruler:
+        """``X1,Y1,X2,Y2,MM``, say ``120,80,120,1080,200``.
+
+        Raises:
+            UsageError: it is not of that form.
+        """
+        need = f"--ruler {text}: need X1,Y1,X2,Y2,MM: two points in image px, and mm between them"
+        try:
+            x1, y1, x2, y2, length = map(float, text.split(","))
+            return cls((x1, y1), (x2, y2), length)
+        except ValueError as error:
+            told = "" if "unpack" in str(error) or "float" in str(error) else f" ({error})"
+            raise UsageError(f"{need}{told}") from error
+
+    def spacing(self, aspect: float) -> PixelSpacing:
+        """The size of a pixel whose true height / width is ``aspect``."""
+        across, down = self.end[0] - self.start[0], self.end[1] - self.start[1]
+        column_mm = self.length_mm / math.hypot(across, down * aspect)
+        return PixelSpacing(column_mm * aspect, column_mm, "stated")
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """What holds for every film of a call: the view where the file has none, a size, a person.
+
+    ``mm_per_px`` is the width of a pixel. A stated size, age or sex counts more than the file's.
+    """
+
+    view: View | None = None
+    mm_per_px: float | None = None
+    ruler: Ruler | None = None
+    age: float | None = None
+    sex: Literal["F", "M"] | None = None
+
+    def __post_init__(self) -> None:
+        """Checks what fits together.
+
+        Raises:
+            UsageError: both sizes are given, or the one is not a number above 0.
+        """
+        if self.mm_per_px is not None and self.ruler is not None:
+            raise UsageError("--mm-per-px and --ruler: need one of the two")
+        if self.mm_per_px is not None and not 0 < self.mm_per_px < math.inf:
+            raise UsageError(f"--mm-per-px {self.mm_per_px:g}: need a number above 0")
+
+    @property
+    def note(self) -> str | None:
+        """By what lengths are in mm; None where nothing was stated."""
+        if self.mm_per_px is not None:
+            return f"mm by the user: a pixel is {self.mm_per_px:g} mm wide"
+        if self.ruler is not None:
+            (x1, y1), (x2, y2) = self.ruler.start, self.ruler.end
+            ends = f"({x1:g}, {y1:g}) to ({x2:g}, {y2:g})"
+            return f"mm by the user's ruler: {ends} is {self.ruler.length_mm:g} mm"
+        return None
+
+    def geometry(self, film: FilmGeometry, *, name: str) -> FilmGeometry:
+        """The film with what is stated of it; ``name`` for messages.
+
+        Raises:
+            FilmError: a size is stated of a film whose true proportions are not known.
+        """
+        known = film.person
+        person = Person(
+            known.age if self.age is None else self.age, known.sex if self.sex is None else self.sex
+        )
+        spacing = self._spacing(film, name) or film.spacing
+        return replace(film, view=film.view or self.view, spacing=spacing, person=person)
+
+    def radiograph(self, film: Radiograph) -> Radiograph:
+        """As ``geometry``; with a note on the size that was stated.
+
+        Raises:
+            FilmError: as there.
+        """
+        stated = self.geometry(film.geometry, name=film.source)
+        notes = (*film.notes, self.note) if self.note else film.notes
+        return replace(
+            film, view=stated.view, spacing=stated.spacing, person=stated.person, notes=notes
+        )
+
+    def _spacing(self, film: FilmGeometry, name: str) -> PixelSpacing | None:
+        if self.mm_per_px is None and self.ruler is None:
+            return None
+        if film.aspect is None:
+            raise FilmError(
+                f"{name}: its true proportions are not known; leave --mm-per-px and --ruler away"
+            )
+        if self.ruler is not None:
+            return self.ruler.spacing(film.aspect)
+        width = self.mm_per_px or 0.0
+        return PixelSpacing(width * film.aspect, width, "stated")
+
+
+NOTHING_STATED: Final = Stated()

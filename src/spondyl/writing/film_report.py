@@ -1,0 +1,217 @@
+"""What does the page of one film show: its overlay, every number with its interval, or why none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Final
+
+from spondyl.spine.chain import level_note
+from spondyl.spine.measurement import Measurement
+from spondyl.writing.measured import (
+    MeasuredFilm,
+    key_numbers,
+    shown_interval,
+    shown_levels,
+    shown_value,
+)
+from spondyl.writing.page import Cell, Page, Picture, Row, Section, Table, Tile
+
+_CURVES: Final = frozenset(
+    {"lordosis", "sacral slope", "Cobb angle", "maximal Cobb angle", "endplate angle"}
+)
+_VIEWS: Final = {"lateral": "lateral film", "ap": "AP film", None: "film of unknown view"}
+_PLANES: Final = {
+    "patient": "in the patient",
+    "detector": "at the detector: magnified",
+    "stated": "stated by the user",
+    "unknown": "in an unknown plane",
+}
+_LABELS: Final = {
+    "weights": "Weights",
+    "weights_digest": "Digest of the weights",
+    "recipe_digest": "Digest of the recipe",
+    "network": "Network",
+    "codec": "Encoding",
+    "version": "Trained with spondyl",
+    "measured_with": "Measured with spondyl",
+    "calibration_films": "Films of the calibration",
+    "coverage": "Coverage of the intervals",
+    "date": "Date (UTC)",
+    "landmarks": "Landmarks",
+}
+
+
+def film_page(
+    film: MeasuredFilm,
+    *,
+    made_by: Mapping[str, str],
+    picture: Picture | None,
+    back: tuple[str, str] | None = None,
+) -> Page:
+    """The page of one film; without a ``picture`` it says why, where that is known."""
+    return Page(
+        title=film.key,
+        subtitle=_subtitle(film),
+        tiles=tuple(map(_tile, key_numbers(film.measurements))),
+        sections=tuple(_sections(film, made_by)),
+        plate=picture,
+        back=back,
+    )
+
+
+def provenance_section(made_by: Mapping[str, str]) -> Section:
+    """What made the numbers of a page."""
+    facts = {_LABELS.get(name, name): value for name, value in made_by.items() if value}
+    return Section("Made by", facts=facts)
+
+
+def levels_of(film: MeasuredFilm) -> str:
+    """``L1 to S1``, or how many vertebrae there are where an end has no name."""
+    names = film.sample.landmarks.names
+    if not names:
+        return "none"
+    if names[0] is None or names[-1] is None:
+        return f"{len(names)} vertebrae"
+    return names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
+
+
+def _subtitle(film: MeasuredFilm) -> str:
+    sample = film.sample
+    facing = f", anterior on the {sample.landmarks.facing}" if sample.landmarks.facing else ""
+    parts = [
+        f"{_VIEWS[film.view].capitalize()}{facing}",
+        f"{sample.width} x {sample.height} px",
+        f"vertebrae: {levels_of(film)}",
+    ]
+    return " · ".join(parts)
+
+
+def _tile(measured: Measurement) -> Tile:
+    words = [f"{measured.name} {shown_levels(measured)}", shown_interval(measured)]
+    return Tile(shown_value(measured), " ".join(word for word in words if word))
+
+
+def _sections(film: MeasuredFilm, made_by: Mapping[str, str]) -> Iterator[Section]:
+    if film.reason:
+        yield Section("Not measured", film.reason)
+    notes = [note for note in (level_note(film.sample.landmarks), *film.notes, film.hidden) if note]
+    if notes:
+        yield Section("Remarks", remarks=tuple(notes))
+    if not film.sample.landmarks.refusal:
+        yield from _tables(film)
+    yield Section("Film", facts=_facts(film))
+    yield provenance_section(made_by)
+
+
+def _tables(film: MeasuredFilm) -> Iterator[Section]:
+    neighbours = set(pairwise(_names(film)))
+    parts: dict[str, list[Measurement]] = {"Curvature": [], "Segments": [], "Vertebrae": []}
+    for each in film.measurements:
+        if each.name in _CURVES:
+            parts["Curvature"].append(each)
+        elif len(each.levels) == 1:
+            parts["Vertebrae"].append(each)
+        else:
+            known = each.levels in neighbours
+            parts["Segments" if known else "Curvature"].append(each)
+    for title, measured in parts.items():
+        if measured:
+            yield _table(title, measured)
+
+
+def _names(film: MeasuredFilm) -> list[str]:
+    names = film.sample.landmarks.names
+    return [name or f"V{place}" for place, name in enumerate(names, start=1)]
+
+
+@dataclass(slots=True)
+class _Remarks:
+    """Counts different remarks, so that each is written once."""
+
+    told: dict[str, int] = field(default_factory=dict)
+
+    def mark(self, note: str | None) -> str:
+        """The numbers that stand for the parts of a note."""
+        parts = note.split("; ") if note else []
+        return ", ".join(str(self.told.setdefault(part, len(self.told) + 1)) for part in parts)
+
+
+def _table(title: str, measured: Sequence[Measurement]) -> Section:
+    """By level; a grade stands in the line of what it grades."""
+    remarks = _Remarks()
+    rows: list[Row] = []
+    level = ""
+    grades = {(each.levels, each.lines): each for each in measured if each.unit == "grade"}
+    plain = [each for each in measured if each.unit != "grade"]
+    for each in sorted(plain, key=_Ranks.of(plain)) if title != "Curvature" else plain:
+        if title != "Curvature" and shown_levels(each) != level:
+            level = shown_levels(each)
+            rows.append(Row(level))
+        graded = each.unit == "%"
+        rows.append(_row(each, grades.get((each.levels, each.lines)) if graded else None, remarks,
+                         label=_label(each, title)))  # fmt: skip
+    coverage = next((each.coverage for each in plain if each.coverage), None)
+    interval = f"{100 * coverage:.0f} % interval" if coverage else "interval"
+    columns = ("", "value", interval, "grade, z score", "remark")
+    return Section(title, table=Table(columns, tuple(rows)), remarks=tuple(remarks.told))
+
+
+@dataclass(frozen=True, slots=True)
+class _Ranks:
+    """Sorts measurements by their level, in the order of the levels' first appearance."""
+
+    places: Mapping[tuple[str, ...], int]
+
+    @classmethod
+    def of(cls, measured: Sequence[Measurement]) -> _Ranks:
+        levels = dict.fromkeys(each.levels for each in measured)
+        return cls({each: place for place, each in enumerate(levels)})
+
+    def __call__(self, measured: Measurement) -> int:
+        return self.places[measured.levels]
+
+
+def _label(measured: Measurement, title: str) -> str:
+    levels = shown_levels(measured)
+    return f"{measured.name} {levels}".strip() if title == "Curvature" else measured.name
+
+
+def _row(measured: Measurement, grade: Measurement | None, remarks: _Remarks, *, label: str) -> Row:
+    if measured.value is None:
+        cells = (Cell("-"), Cell(""), Cell(""), Cell(measured.note or "", prose=True))
+        return Row(label, cells, note=measured.definition)
+    notes = "; ".join(each.note for each in (measured, grade) if each is not None and each.note)
+    cells = (
+        Cell(shown_value(measured)),
+        Cell(shown_interval(measured)),
+        Cell(_compared(measured, grade)),
+        Cell(remarks.mark(notes), prose=True),
+    )
+    return Row(label, cells, note=measured.definition)
+
+
+def _compared(measured: Measurement, grade: Measurement | None) -> str:
+    """``grade I, 83 %`` and ``z +1.2``, as far as they are known."""
+    words = []
+    if grade is not None:
+        words.append(
+            ", ".join(part for part in (shown_value(grade), shown_interval(grade)) if part)
+        )
+    if measured.reference is not None:
+        words.append(f"z {measured.reference.z:+.1f} ({measured.reference.group})")
+    return "; ".join(words)
+
+
+def _facts(film: MeasuredFilm) -> dict[str, str]:
+    sample = film.sample
+    spacing, found = sample.spacing, sample.landmarks
+    facts = {"Size": f"{sample.width} x {sample.height} px"}
+    if spacing is None:
+        facts["Size of a pixel"] = "not known: lengths are in px"
+    else:
+        size = f"{spacing.column_mm:.4g} x {spacing.row_mm:.4g} mm"
+        facts["Size of a pixel"] = f"{size}, {_PLANES[spacing.plane]}"
+    facts["Doubt"] = "not known" if found.doubt is None else f"{found.doubt:.2f} (1: too unlike)"
+    return facts
