@@ -1,18 +1,29 @@
-"""Cobb angles against closed forms and against the angles that the challenge gives."""
+"""Angles against closed forms, and Cobb angles against those that the challenge gives."""
 
 from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spondyl.spine.curvature import COBB_ANGLES, cobb_angles
+from spondyl.anatomy import Facing, View
+from spondyl.errors import UsageError
+from spondyl.film.radiograph import FilmGeometry
+from spondyl.spine.curvature import COBB_ANGLES, asked_angle, cobb_angles, frontal_angles
 from spondyl.spine.landmarks import Landmarks
+from spondyl.spine.measurement import Measurement, Quantity
+from spondyl.spine.measurements import measure
+from spondyl.spine.placing import placed
+
+LEVELS_AP = (*(f"T{n}" for n in range(1, 13)), *(f"L{n}" for n in range(1, 6)))
 
 
 def spine(inclinations: np.ndarray, sway: np.ndarray, *, top: float = 50.0) -> Landmarks:
@@ -92,7 +103,10 @@ def test_the_challenges_own_angles_are_reproduced_on_every_film(shared_data: Pat
     for name, row in zip(names, shares, strict=True):
         width, height = films[name]["original_width"], films[name]["original_height"]
         points = np.stack([row[:68] * width, row[68:] * height], axis=-1).reshape(17, 4, 2)
-        found.append(cobb_angles(Landmarks(points), height=height))
+        at = placed(points, facing=None, aspect=1.0)
+        *challenge, _ = frontal_angles(at, LEVELS_AP, height=height)
+        found.append([float(each.of(at)) for each in challenge if isinstance(each, Quantity)])
+        np.testing.assert_array_equal(found[-1], cobb_angles(Landmarks(points), height=height))
     difference = np.abs(np.array(found) - given)
     assert difference.mean() < 0.003
     assert difference.max() < 0.02
@@ -197,3 +211,189 @@ def test_three_vertebrae_are_enough() -> None:
     found = cobb_angles(spine(inclinations, np.array([0.0, -9.0, 0.0])))
     np.testing.assert_allclose(found, [0, 25, 0], atol=1e-6)
     assert np.isnan(cobb_angles(Landmarks(np.zeros((0, 4, 2))))).all()
+
+
+def column(
+    tilts: Sequence[tuple[float, float]], names: Sequence[str], facing: Facing = "right"
+) -> Landmarks:
+    """Vertebrae whose superior and inferior endplate fall to the front by ``tilts`` in deg."""
+    bodies = []
+    for place, pair in enumerate(tilts):
+        for half, tilt in zip((-15.0, 15.0), pair, strict=True):
+            along = 30.0 * np.array([math.cos(math.radians(tilt)), math.sin(math.radians(tilt))])
+            centre = np.array([200.0, 60.0 + 45.0 * place + half])
+            bodies.append([centre - along, centre + along])
+    points = np.array(bodies).reshape(-1, 4, 2)
+    right = Landmarks(points, levels=tuple(names), facing="right")
+    return right if facing == "right" else right.mirrored(401)
+
+
+LUMBAR = ("L1", "L2", "L3", "L4", "L5", "S1")
+TILTS = ((-20, -17), (-14, -12), (-7, -4), (2, 6), (14, 24), (38, 41))
+
+
+def sagittal(landmarks: Landmarks, angles: Sequence[str] = ()) -> dict[Any, Measurement]:
+    found = measure(landmarks, FilmGeometry(500, 401), angles=angles)
+    return {(each.name, *each.levels): each for each in found if each.unit == "deg"}
+
+
+@pytest.mark.parametrize("facing", ["left", "right"])
+def test_every_sagittal_angle_is_a_difference_of_two_tilts(facing: Facing) -> None:
+    """Read off ``TILTS``: lordotic is positive, and the sacrum falls to the front."""
+    found = sagittal(column(TILTS, LUMBAR, facing))
+    expected = {
+        ("lordosis", "L1", "S1"): 58, ("lordosis", "L1", "L5"): 44, ("lordosis", "L4", "S1"): 36,
+        ("sacral slope", "S1"): 38,
+        ("segmental lordosis", "L1", "L2"): 8, ("disc angle", "L1", "L2"): 3,
+        ("segmental lordosis", "L4", "L5"): 22, ("disc angle", "L4", "L5"): 8,
+        ("segmental lordosis", "L5", "S1"): 24, ("disc angle", "L5", "S1"): 14,
+    }  # fmt: skip
+    for key, value in expected.items():
+        assert found[key].value == pytest.approx(value, abs=1e-9), key
+
+
+def test_the_discs_and_the_bodies_add_up_to_the_lordosis() -> None:
+    found = sagittal(column(TILTS, LUMBAR))
+    discs = sum(each.value or 0 for key, each in found.items() if key[0] == "disc angle")
+    bodies = sum(lower - upper for upper, lower in TILTS[:-1])
+    assert found["lordosis", "L1", "S1"].value == pytest.approx(discs + bodies)
+
+
+@pytest.mark.parametrize("lordosis", [-150.0, -91.0, -0.001, 0.0, 89.0, 90.0, 91.0, 135.0, 179.0])
+def test_a_lordosis_is_not_folded_at_a_right_angle_nor_lost_near_zero(lordosis: float) -> None:
+    tilts = [(-lordosis / 2, 0.0), *[(0.0, 0.0)] * 4, (lordosis / 2, 0.0)]
+    found = sagittal(column(tilts, LUMBAR))
+    assert found["lordosis", "L1", "S1"].value == pytest.approx(lordosis, abs=1e-9)
+
+
+def test_the_three_lordoses_and_the_sacral_slope_are_told_even_where_there_are_none() -> None:
+    above = sagittal(column(TILTS[:4], ("T12", "L1", "L2", "L3")))
+    for levels, lacking in (("L1", "S1"), "S1"), (("L1", "L5"), "L5"), (("L4", "S1"), "L4 and S1"):
+        note = f"{lacking} {'are' if 'and' in lacking else 'is'} not in view or not named"
+        assert (above["lordosis", *levels].value, above["lordosis", *levels].note) == (None, note)
+    assert above["sacral slope", "S1"].value is None
+    points = column(TILTS, LUMBAR).points.copy()
+    points[5, 0] = np.nan
+    torn = sagittal(Landmarks(points, levels=LUMBAR, facing="right"))
+    assert torn["lordosis", "L1", "S1"].note == "a corner was not seen"
+    assert torn["lordosis", "L1", "L5"].value == pytest.approx(44)
+
+
+def test_a_sacral_slope_says_what_it_trusts_and_a_last_vertebra_that_it_may_be_the_sacrum() -> None:
+    assert "horizontal" in str(sagittal(column(TILTS, LUMBAR))["sacral slope", "S1"].note)
+    unnamed = sagittal(Landmarks(column(TILTS, LUMBAR).points, facing="right"))
+    assert "if V6 is S1" in str(unnamed["segmental lordosis", "V5", "V6"].note)
+    assert "S1" not in str(unnamed["segmental lordosis", "V4", "V5"].note)
+    assert unnamed["segmental lordosis", "V5", "V6"].value == pytest.approx(27)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10**6), st.floats(-40, 40), st.floats(0.2, 5.0), st.floats(-200, 200))
+def test_only_the_sacral_slope_changes_when_the_film_is_turned(
+    seed: int, degrees: float, scale: float, move: float
+) -> None:
+    """Moved and scaled too; mirrored at the end, with its facing turned."""
+    tilts = np.random.default_rng(seed).uniform(-25, 25, (6, 2))
+    landmarks = column([(a, b) for a, b in tilts], LUMBAR)
+    turn = np.radians(degrees)
+    matrix = scale * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    moved = replace(landmarks.moved(landmarks.points @ matrix.T + move), facing="right")
+    before, after = sagittal(landmarks), sagittal(moved.mirrored(401))
+    for key, each in before.items():
+        change = degrees if key[0] == "sacral slope" else 0.0
+        assert after[key].value == pytest.approx((each.value or 0) + change, abs=1e-7), key
+
+
+@pytest.mark.parametrize("view", ["lateral", "ap"])
+def test_a_stretched_film_is_measured_in_its_true_proportions(view: View) -> None:
+    landmarks = column(TILTS, LUMBAR) if view == "lateral" else s_shaped([0, 8, 16], [20, -15, 10])
+    squeezed = replace(landmarks, points=landmarks.points * [1.0, 0.5])
+    true = measure(landmarks, FilmGeometry(1000, 401, view=view))
+    found = measure(squeezed, FilmGeometry(500, 401, aspect=2.0, view=view))
+    for one, other in zip(true, found, strict=True):
+        assert (one.name, one.levels) == (other.name, other.levels)
+        if one.unit == "deg":
+            assert other.value == pytest.approx(one.value)
+    unknown = measure(squeezed, FilmGeometry(500, 401, aspect=None, view=view))
+    assert all(each.value is None for each in unknown)
+    assert view == "lateral" or unknown[0].levels == ()
+
+
+def test_an_angle_between_any_two_endplates_can_be_asked_for_in_either_order() -> None:
+    """Kyphosis is negative on a lateral film."""
+    thoracic = column(((12, 14), (16, 19), (-6, -3)), ("T5", "T8", "T12"))
+    asked = ("T5.superior:T12.inferior", "T12.inferior:T5.superior", "T8.superior:T8.inferior")
+    found = [each for each in measure(thoracic, FilmGeometry(500, 401), angles=asked)
+             if each.name == "endplate angle"]  # fmt: skip
+    assert [each.value for each in found] == pytest.approx([-15, -15, 3])
+    assert [each.levels for each in found] == [("T5", "T12"), ("T5", "T12"), ("T8",)]
+    assert found[0].definition == "Cobb, T5.superior:T12.inferior"
+    (missing,) = (each for each in measure(thoracic, FilmGeometry(500, 401),
+                  angles=["L1.superior:T5.inferior"]) if each.name == "endplate angle")  # fmt: skip
+    assert (missing.value, missing.note) == (None, "L1 is not in view or not named")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "T5:T12", "T5.superior", "T5.top:T12.inferior", "X1.superior:T12.inferior",
+             "T5.superior:T5.superior", "L5.superior:S1.inferior", "T5.superior:T6.inferior:L1"],
+)  # fmt: skip
+def test_what_names_no_two_endplates_is_refused_in_one_line(text: str) -> None:
+    with pytest.raises(UsageError, match=r"^angle .*need") as refused:
+        asked_angle(text, LUMBAR)
+    assert "\n" not in str(refused.value)
+
+
+def frontal(landmarks: Landmarks, height: int = 1000) -> list[Measurement]:
+    return [each for each in measure(landmarks, FilmGeometry(height, 600, view="ap"))
+            if "Cobb" in each.name]  # fmt: skip
+
+
+def test_a_film_tells_the_challenges_angles_and_between_whom_they_are() -> None:
+    landmarks = replace(s_shaped([0, 3, 7, 13, 16], [-10, 25, -20, 10, 0]), levels=LEVELS_AP)
+    *challenge, largest = frontal(landmarks)
+    assert [each.definition for each in challenge] == [f"AASCE 2019, {k}" for k in COBB_ANGLES]
+    assert [each.levels for each in challenge] == [("T1", "T4"), ("T4", "T8"), ("T8", "L2")]
+    expected = cobb_angles(landmarks, height=1000)
+    np.testing.assert_array_equal([each.value for each in challenge], expected)
+    assert (largest.value, largest.levels) == (pytest.approx(45), ("T4", "T8"))
+    assert "17" in str(frontal(landmarks.select(range(12)))[0].note)
+
+
+def test_the_largest_angle_is_between_endplates_and_sees_a_wedge() -> None:
+    """A wedge that opens evenly leaves the challenge's angle as it is, not that of Cobb."""
+    landmarks = spine(np.array([20.0, 0.0, -15.0]), np.zeros(3))
+    plain = frontal(landmarks)
+    points = landmarks.points.copy()
+    wall = points[2, 2] - points[2, 0]
+    points[2, 0] -= 0.2 * wall
+    points[2, 2] += 0.2 * wall
+    wedged = frontal(Landmarks(points))
+    assert wedged[1].value == pytest.approx(plain[1].value) == pytest.approx(35)
+    plate = points[2, 3] - points[2, 2]
+    tilt = math.degrees(math.atan2(plate[1], plate[0]))
+    assert wedged[3].value == pytest.approx(20 - tilt)
+    assert wedged[3].value != pytest.approx(35, abs=1)
+
+
+def test_fewer_than_three_vertebrae_have_a_reason_in_place_of_an_angle() -> None:
+    found = frontal(c_shaped().select([0, 1]))
+    assert [each.value for each in found] == [None] * 4
+    assert found[0].note == "2 in view, need 3 vertebrae"
+
+
+def test_many_films_at_once_give_what_each_gives_alone() -> None:
+    """Draws of the corners turn a C into an S and move the ends of a curve."""
+    rng = np.random.default_rng(7)
+    films = np.stack([
+        (c_shaped() if k % 2 else s_shaped([0, 8, 16], [20, -15, 10])).points
+        + rng.normal(0, 3, (17, 4, 2))
+        for k in range(60)
+    ])  # fmt: skip
+    films[5, 3, 1] = np.nan
+    at = placed(films, facing=None, aspect=1.0)
+    together = [q.of(at) for q in frontal_angles(at[0], LEVELS_AP, height=500)
+                if isinstance(q, Quantity)][:3]  # fmt: skip
+    alone = [cobb_angles(Landmarks(points), height=500) for points in films]
+    np.testing.assert_array_equal(np.stack(together, axis=1), alone)
+    assert np.isnan(together[1][5])
+    assert np.isfinite(np.delete(together[1], 5)).all()

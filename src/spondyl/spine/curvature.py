@@ -14,7 +14,7 @@ from spondyl.anatomy import is_level
 from spondyl.errors import UsageError
 from spondyl.spine.landmarks import Landmarks
 from spondyl.spine.measurement import Missing, Placed, Quantity
-from spondyl.spine.placing import placed
+from spondyl.spine.placing import length, placed, turn
 
 COBB_ANGLES: Final[tuple[str, ...]] = ("PT", "MT", "TL")
 """Proximal thoracic, main thoracic, thoracolumbar / lumbar: the order of ``cobb_angles``."""
@@ -22,7 +22,6 @@ COBB_ANGLES: Final[tuple[str, ...]] = ("PT", "MT", "TL")
 Plate = tuple[int, int]
 """A vertebra's index, and which of its endplates: 0 superior, 1 inferior."""
 
-Vectors = Float64[np.ndarray, "*n 2"]
 Angles = Float64[np.ndarray, "*n"]
 Ends = Int[np.ndarray, "*n 2"]
 
@@ -39,17 +38,6 @@ _LORDOSES: Final = (
 
 _LARGEST: Final = "Cobb 1948, largest of all pairs"
 _HORIZON: Final = "trusts the film's lower edge to be horizontal and the patient to stand"
-
-
-def angle_between(first: Vectors, second: Vectors) -> Angles:
-    """The angle in deg by which ``second`` is turned from ``first``, in (-180, 180].
-
-    Positive is from across to down: of two endplates that run forwards, positive where the second
-    falls further towards the front, so that they open to the front (lordotic). By the arctangent of
-    cross and dot product: exact near 0 and beyond 90 deg, where an arc cosine or slopes are not.
-    """
-    cross = first[..., 0] * second[..., 1] - first[..., 1] * second[..., 0]
-    return np.degrees(np.arctan2(cross, (first * second).sum(axis=-1)))
 
 
 def sagittal_angles(
@@ -125,7 +113,7 @@ def _between(
     upper, lower = ends
 
     def of(at: Placed) -> Angles:
-        return _turn(_plate(at, upper), _plate(at, lower))
+        return turn(_plate(at, upper), _plate(at, lower))
 
     def lines(at: Placed) -> Float64[np.ndarray, "k 2 2"]:
         return np.stack([at[upper], at[lower]])
@@ -137,11 +125,6 @@ def _between(
 
 def _plate(at: Placed, plate: Plate) -> Float64[np.ndarray, "*n 2 2"]:
     return at[..., plate[0], plate[1], :, :]
-
-
-def _turn(first: Float64[np.ndarray, "*n 2 2"], second: Float64[np.ndarray, "*n 2 2"]) -> Angles:
-    """``angle_between`` two lines."""
-    return angle_between(first[..., 1, :] - first[..., 0, :], second[..., 1, :] - second[..., 0, :])
 
 
 def _segmental(high: int, low: int, names: Sequence[str]) -> Quantity:
@@ -160,7 +143,7 @@ def _sacral_slope(names: Sequence[str]) -> Quantity | Missing:
     plate = names.index("S1"), _SUPERIOR
 
     def of(at: Placed) -> Angles:
-        return _turn(_level(_plate(at, plate)), _plate(at, plate))
+        return turn(_level(_plate(at, plate)), _plate(at, plate))
 
     def lines(at: Placed) -> Float64[np.ndarray, "k 2 2"]:
         return np.stack([_plate(at, plate), _level(_plate(at, plate))])
@@ -171,9 +154,8 @@ def _sacral_slope(names: Sequence[str]) -> Quantity | Missing:
 
 def _level(plate: Float64[np.ndarray, "*n 2 2"]) -> Float64[np.ndarray, "*n 2 2"]:
     """A horizontal line as long as the endplate, forwards from its posterior end."""
-    start, end = plate[..., 0, :], plate[..., 1, :]
-    reach = np.linalg.norm(end - start, axis=-1, keepdims=True) * np.array([1.0, 0.0])
-    return np.stack([start, start + reach], axis=-2)
+    start = plate[..., 0, :]
+    return np.stack([start, start + length(plate)[..., None] * np.array([1.0, 0.0])], axis=-2)
 
 
 def frontal_angles(
@@ -284,7 +266,7 @@ def _openings(lines: Placed) -> Float64[np.ndarray, "*n v v"]:
     0 on and below the diagonal.
     """
     upper, lower = np.broadcast_arrays(lines[..., :, None, 0, :, :], lines[..., None, :, 1, :, :])
-    return np.triu(np.abs(_turn(upper, lower)), k=1)
+    return np.triu(np.abs(turn(upper, lower)), k=1)
 
 
 def _size(at: Placed, lines: Placed, ends: Ends) -> Angles:
@@ -293,7 +275,7 @@ def _size(at: Placed, lines: Placed, ends: Ends) -> Angles:
         np.take_along_axis(lines[..., k, :, :], ends[..., k, None, None, None], axis=-3)
         for k in (0, 1)
     )
-    size = np.abs(_turn(upper, lower))[..., 0]
+    size = np.abs(turn(upper, lower))[..., 0]
     return np.where(np.isnan(at).any(axis=(-4, -3, -2, -1)), np.nan, size)
 
 
