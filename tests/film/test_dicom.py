@@ -17,7 +17,6 @@ from pydicom import Dataset, dcmread, uid
 from film.dx import ENCODINGS, values, write
 from spondyl.errors import FilmError
 from spondyl.film import dicom
-from spondyl.film.header import pixel_spacing
 from spondyl.film.reading import film_size, read_radiograph
 
 BUNDLED = Path(pydicom.data.__file__).parent
@@ -200,80 +199,6 @@ class TestPresentation:
         pixels = read_radiograph(pydicom_data() / "vlut_04.dcm").pixels
         assert len(np.unique(pixels)) <= data.VOILUTSequence[0].LUTDescriptor[0]
         assert (pixels.min(), pixels.max()) == (0, 1)
-
-
-SPACINGS = [
-    ({"PixelSpacing": [0.2, 0.1], "PixelSpacingCalibrationType": "FIDUCIAL"},
-     (0.2, 0.1, "patient")),
-    ({"PixelSpacing": [0.2, 0.1], "PixelSpacingCalibrationType": "GEOMETRY",
-      "ImagerPixelSpacing": [0.2, 0.1]}, (0.2, 0.1, "patient")),
-    ({"PixelSpacing": [0.2, 0.2]}, (0.2, 0.2, "unknown")),
-    ({"PixelSpacing": [0.2, 0.2], "ImagerPixelSpacing": [0.2, 0.2]}, (0.2, 0.2, "detector")),
-    ({"PixelSpacing": [0.17, 0.17], "ImagerPixelSpacing": [0.2, 0.2]}, (0.17, 0.17, "patient")),
-    ({"ImagerPixelSpacing": [0.143, 0.143]}, (0.143, 0.143, "detector")),
-    ({"NominalScannedPixelSpacing": [0.1, 0.1]}, (0.1, 0.1, "detector")),
-    ({"PixelSpacing": [0, 0], "ImagerPixelSpacing": [0.2, 0.2]}, (0.2, 0.2, "detector")),
-    ({"PixelSpacing": [0, 0]}, None),
-    ({"PixelSpacing": [-0.1, 0.1]}, None),
-    ({"PixelSpacing": ""}, None),
-    ({"PixelSpacing": "0.2"}, None),
-    ({"PixelSpacing": [1, 1, 1]}, None),
-    ({}, None),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("tags", "expected"), SPACINGS)
-def test_spacing_names_the_plane_where_it_is_true(tags, expected):
-    data = Dataset()
-    for name, value in tags.items():
-        setattr(data, name, value)
-    spacing = pixel_spacing(data)
-    found = spacing and (spacing.row_mm, spacing.column_mm, spacing.plane)
-    assert found == expected
-
-
-@given(st.binary(max_size=12))
-@settings(max_examples=200, deadline=None)
-def test_a_spacing_of_any_bytes_is_a_spacing_or_none(raw):
-    """Header text is whatever a file holds: `inf`, `nan`, `1e999`, letters."""
-    data = Dataset()
-    data.PixelSpacing = ""
-    data["PixelSpacing"]._value = [raw.decode("latin-1"), "0.1"]
-    spacing = pixel_spacing(data)
-    assert spacing is None or (spacing.row_mm > 0 and np.isfinite(spacing.row_mm))
-
-
-@pytest.mark.parametrize("text", ["inf", "nan", "1e999", "-0.0"])
-def test_a_spacing_that_is_no_length_is_not_stated(text):
-    data = Dataset()
-    data.PixelSpacing = ""
-    data["PixelSpacing"]._value = ["0.1", text]
-    assert pixel_spacing(data) is None
-
-
-@pytest.mark.parametrize(
-    ("tags", "aspect"),
-    [
-        ({"PixelSpacing": [0.3, 0.2]}, 1.5),
-        ({"PixelAspectRatio": [3, 2]}, 1.5),
-        ({"PixelAspectRatio": [3, 2], "PixelSpacing": [0.1, 0.1]}, 1.0),
-        ({"PixelAspectRatio": [0, 2]}, 1.0),
-        ({}, 1.0),
-    ],
-)
-def test_the_shape_of_a_pixel_follows_from_the_header(tmp_path, tags, aspect):
-    film = read_radiograph(write(tmp_path / "film.dcm", values(), **tags))
-    assert film.aspect == pytest.approx(aspect)
-
-
-@pytest.mark.parametrize(
-    ("position", "view"),
-    [("LL", "lateral"), ("RL", "lateral"), ("LATERAL", "lateral"), ("AP", "ap"), ("PA", "ap"),
-     ("LLO", None), ("", None), (None, None)],
-)  # fmt: skip
-def test_the_view_is_the_view_position(tmp_path, position, view):
-    tags = {} if position is None else {"ViewPosition": position}
-    assert read_radiograph(write(tmp_path / "film.dcm", values(), **tags)).view == view
 
 
 @pytest.mark.parametrize(
