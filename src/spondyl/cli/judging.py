@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from spondyl.data.sample import AnnotationSet, Sample
     from spondyl.judging.evaluation import Evaluation
     from spondyl.judging.statistics import Estimate
+
+_SHOWN: Final = ("slip", "lordosis", "mean disc height", "Cobb angle")  # in the printed table
 
 
 def evaluate(
@@ -35,11 +37,13 @@ def evaluate(
 ) -> None:
     """Judge predictions against annotations.
 
-    Prints the four protocols side by side; writes a page, figures, CSV and JSON.
+    Prints the four protocols side by side, and how measurements agree; writes a page, figures, CSV
+    and JSON.
     """
     from spondyl.cli.batch import Batch
     from spondyl.cli.inputs import check_free, read_samples, select_part
     from spondyl.judging.evaluate import evaluate as judge
+    from spondyl.judging.pairing import measured_pairs
     from spondyl.judging.report import write_evaluation
     from spondyl.recipe import EvaluationRecipe
 
@@ -49,16 +53,20 @@ def evaluate(
     samples = read_samples(data, format=format, skip_bad=True, batch=batch)
     annotated = select_part(samples, split, part, refused=batch.refused)
     batch.expect(len(annotated))
+    measured = measured_pairs(predicted.samples, annotated, intervals=predicted.intervals)
     judged = judge(
         predicted.samples,
         annotated,
         thresholds=EvaluationRecipe().sdr_thresholds,
         seed=seed,
         made_by=predicted.made_by,
+        measured=measured,
     )
     pairs = _pairs(judged.worst[:overlays], predicted.samples, annotated)
-    write_evaluation(judged, out, overlays=batch.draw(pairs, out / "overlays"))
+    overlaid = batch.draw(pairs, out / "overlays")
+    write_evaluation(judged, out, overlays=overlaid, measured=measured)
     _print_table(judged)
+    _print_agreement(judged)
     batch.finish()
 
 
@@ -133,6 +141,28 @@ def _print_table(judged: Evaluation) -> None:
         f"vertebrae: recall {_shown(detection.recall)} %, precision {_shown(detection.precision)} %"
         f" of {detection.vertebrae}; named right {_shown(naming.share)} % of {naming.vertebrae}"
     )
+
+
+def _print_agreement(judged: Evaluation) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from spondyl.judging.agreement import labels
+
+    scores = judged.agreement.measurements if judged.agreement else ()
+    shown = [score for name in _SHOWN for score in scores if score.name == name]
+    table = Table("measurement", "measured", "MAE", "bias", "limits of agreement", "ICC(2,1)")
+    for label, score in zip(labels(shown), shown, strict=True):
+        table.add_row(
+            label,
+            f"{score.measured} / {score.annotated}",
+            _shown(score.mae),
+            _shown(score.bias),
+            f"{_shown(score.lower)} to {_shown(score.upper)}",
+            _shown(score.icc),
+        )
+    if table.rows:
+        Console().print(table)
 
 
 def _shown(estimate: Estimate) -> str:

@@ -66,7 +66,7 @@ HUMAN_ERROR: Final[Mapping[tuple[str, str], HumanError]] = {
 
 @dataclass(frozen=True, slots=True)
 class MeasurementScore:
-    """How one kind of measurement agrees; ``levels`` is empty where all levels are pooled.
+    """How one kind of measurement agrees; ``levels`` is empty where several are pooled.
 
     Of the ``annotated`` values ``measured`` have a predicted one, on ``films``; ``unmeasured``
     counts the others by reason; ``misnamed`` of the measured bear a wrong vertebra's name.
@@ -99,6 +99,12 @@ class MeasurementScore:
     coverage: Estimate
     width: Estimate
 
+    @property
+    def title(self) -> str:
+        """Its name, its levels and its unit."""
+        words = " ".join((self.name, "-".join(self.levels))).strip()
+        return f"{words}, {self.unit}" if self.unit else words
+
 
 @dataclass(frozen=True, slots=True)
 class GradeScore:
@@ -127,9 +133,10 @@ class GradeScore:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """Every measurement and every grade, in the order of the films' lists."""
+    """Every measurement, all its levels pooled; slips and discs ``by_level``; every grade."""
 
     measurements: tuple[MeasurementScore, ...]
+    by_level: tuple[MeasurementScore, ...]
     grades: tuple[GradeScore, ...]
 
 
@@ -152,25 +159,35 @@ def agreement(pairs: Sequence[MeasuredPair], *, seed: int = 0) -> Agreement | No
     values = [own for (_, unit, _), own in kinds.items() if unit != "grade"]
     grades = [own for (_, unit, _), own in kinds.items() if unit == "grade"]
     return Agreement(
-        tuple(score for own in values for score in _scores(own, seed)),
+        tuple(_score(own, seed) for own in values),
+        tuple(_score(level, seed) for own in values for level in _levels(own)),
         tuple(_grade_score(own, seed) for own in grades),
     )
 
 
-def _scores(pairs: Sequence[MeasuredPair], seed: int) -> Iterator[MeasurementScore]:
-    """All levels pooled, and where asked for each level with enough pairs."""
-    yield _score(pairs, (), seed)
+def labels(scores: Sequence[MeasurementScore]) -> list[str]:
+    """Their titles, with the definition where several of them have the same."""
+    titles = [score.title for score in scores]
+    return [
+        title if titles.count(title) == 1 else f"{title}: {score.definition}"
+        for title, score in zip(titles, scores, strict=True)
+    ]
+
+
+def _levels(pairs: Sequence[MeasuredPair]) -> Iterator[list[MeasuredPair]]:
+    """The pairs of each level, where levels are asked for and enough was measured on them."""
     by_level: dict[tuple[str, ...], list[MeasuredPair]] = {}
     for pair in pairs:
         by_level.setdefault(pair.levels, []).append(pair)
     if len(by_level) > 1 and _PER_LEVEL.intersection(pairs[0].name.split()):
-        for levels, own in by_level.items():
+        for own in by_level.values():
             if sum(pair.predicted is not None for pair in own) >= MIN_LEVEL:
-                yield _score(own, levels, seed)
+                yield own
 
 
-def _score(pairs: Sequence[MeasuredPair], levels: tuple[str, ...], seed: int) -> MeasurementScore:
+def _score(pairs: Sequence[MeasuredPair], seed: int) -> MeasurementScore:
     first = pairs[0]
+    levels = first.levels if all(pair.levels == first.levels for pair in pairs) else ()
     measured = [pair for pair in pairs if pair.predicted is not None]
     human = HUMAN_ERROR.get((first.name, first.unit))
     limit = human.limit if human else None

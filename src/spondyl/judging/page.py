@@ -135,6 +135,10 @@ def _cobb_table(scores: Mapping[str, CobbScore]) -> Table:
     some = list(scores.values())
     rows = [_counts("films measured / not", [f"{s.films} / {s.unmeasured}" for s in some])]
     rows += [_estimates(f"{n}, MAE in deg", [s.mae[n] for s in some]) for n in some[0].mae]
+    rows += [
+        _estimates(f"{n}, ICC(2,1)", [s.icc.get(n, Estimate(None)) for s in some])
+        for n in some[0].icc
+    ]
     rows.append(_estimates("SMAPE, %", [score.smape for score in some]))
     return Table(("", *scores), tuple(rows))
 

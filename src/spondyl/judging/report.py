@@ -10,10 +10,14 @@ from typing import Any
 
 from spondyl.atomic import write_bytes, write_text
 from spondyl.judging import comparison_page, figures, page
+from spondyl.judging.agreement import Agreement
+from spondyl.judging.agreement_page import agreement_sections
+from spondyl.judging.bland_altman import bland_altman, shown_scores
 from spondyl.judging.comparison import Comparison
 from spondyl.judging.evaluation import Evaluation
 from spondyl.judging.figures import History
 from spondyl.judging.measures import comparison_rows
+from spondyl.judging.pairing import MeasuredPair
 from spondyl.judging.paper import paper_table
 from spondyl.judging.statistics import Estimate
 from spondyl.spine.curvature import COBB_ANGLES
@@ -26,22 +30,31 @@ _ACROSS = 6  # pictures side by side, as far as the number of models allows
 
 
 def write_evaluation(
-    evaluation: Evaluation, out: Path, *, overlays: Sequence[Overlay] = ()
+    evaluation: Evaluation,
+    out: Path,
+    *,
+    overlays: Sequence[Overlay] = (),
+    measured: Sequence[MeasuredPair] = (),
 ) -> Path:
     """Writes an evaluation into the folder ``out``; returns the path of its page.
 
-    ``evaluation.json`` holds everything, ``metrics.csv`` one row a protocol and metric,
-    ``per_film.csv`` one a film; ``sdr_curve`` and ``taxonomy`` are there as SVG and PNG;
-    ``report.html`` needs no other file.
+    ``evaluation.json`` holds every figure, ``metrics.csv`` one row a protocol and metric,
+    ``per_film.csv`` one a film; ``sdr_curve`` and ``taxonomy`` are there as SVG and PNG. With
+    ``measured``, what the agreement is of, ``measurements.csv`` has one row a pair, and
+    ``bland_altman`` shows them. ``report.html`` needs no other file.
     """
     evaluation.write(out / "evaluation.json")
     write_text(out / "metrics.csv", to_csv(_metric_rows(evaluation)))
     write_text(out / "per_film.csv", to_csv([_film_row(asdict(f)) for f in evaluation.per_film]))
     named = {"predictions": evaluation}
-    drawings = {
+    drawings: dict[str, Callable[..., bytes]] = {
         "sdr_curve": partial(figures.sdr_curves, named),
         "taxonomy": partial(figures.taxonomy_bars, named),
     }
+    if measured:
+        write_text(out / "measurements.csv", to_csv([pair.to_row() for pair in measured]))
+    if measured and (scores := shown_scores(evaluation.agreement)):
+        drawings["bland_altman"] = partial(bland_altman, scores, measured)
     drawn = _write_figures(out, drawings)
     content = _evaluation_page(evaluation, embedded(overlays), drawn)
     write_text(out / "report.html", render(content))
@@ -114,6 +127,23 @@ def _all_estimates(evaluation: Evaluation) -> Iterator[tuple[str, str, Estimate]
     if evaluation.cobb is not None:
         yield from (("cobb", f"mae_{name}", e) for name, e in evaluation.cobb.mae.items())
         yield "cobb", "smape", evaluation.cobb.smape
+        yield from (("cobb", f"icc_{name}", e) for name, e in evaluation.cobb.icc.items())
+    if evaluation.agreement is not None:
+        yield from _agreement_estimates(evaluation.agreement)
+
+
+def _agreement_estimates(agreement: Agreement) -> Iterator[tuple[str, str, Estimate]]:
+    for score in (*agreement.measurements, *agreement.by_level):
+        part = f"{score.title}; {score.definition}"
+        for metric in ("mae", "bias", "sd", "lower", "upper", "icc", "within_human", "coverage"):
+            yield part, metric, getattr(score, metric)
+        yield part, "interval_width", score.width
+    for grade in agreement.grades:
+        yield grade.name, "exact", grade.exact
+        yield grade.name, "kappa_quadratic", grade.quadratic
+        yield grade.name, "kappa_linear", grade.linear
+        yield grade.name, "probability_stated", grade.stated
+        yield grade.name, "probability_right", grade.right
 
 
 def _film_row(film: dict[str, Any]) -> dict[str, Any]:
@@ -142,6 +172,7 @@ _DESCRIPTIONS: Mapping[str, str] = {
     "sdr_curve": "success detection rate",
     "sdr_curves": "success detection rate",
     "taxonomy": "kinds of error",
+    "bland_altman": "differences of measurements against their size",
     "history": "training",
 }
 
@@ -158,6 +189,7 @@ def _evaluation_page(
         page.taxonomy_section(drawn["taxonomy"]),
         page.protocol_section(evaluation),
         *page.cobb_sections(named),
+        *agreement_sections(evaluation.agreement, drawn.get("bland_altman")),
         Section("Levels and corners", table=page.part_table(evaluation)),
         Section(
             "Films to look at first",
