@@ -66,7 +66,7 @@ def to_landmarks(
         found = keep_order(detections, score_threshold=calibration.score_threshold)
     else:
         found = assemble(detections, calibration=calibration, view=view)
-    return calibration.trust.judged(found) if calibration.trust else found
+    return calibration.trust.judged(found, detections) if calibration.trust else found
 
 
 def keep_order(detections: Detections, *, score_threshold: float) -> Landmarks:
