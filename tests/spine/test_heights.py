@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -141,7 +142,7 @@ def test_real_films_have_the_heights_that_their_numbers_give(shared_data):
             side = "inferior" if k % 2 else "superior"
             measured = found[f"{side} endplate", (LEVELS[k // 2],), "px"].value
             assert measured == pytest.approx(abs(row[1] - row[0]))
-        for k, pair in enumerate(zip(LEVELS[:-1], LEVELS[1:], strict=True)):
+        for k, pair in enumerate(pairwise(LEVELS)):
             above, below = ends[2 * k + 1], ends[2 * k + 2]
             forward = np.sqrt((above[1] - above[0]) / abs(above[1] - above[0])) * np.sqrt(
                 (below[1] - below[0]) / abs(below[1] - below[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import pairwise
 from typing import get_args
 
 import numpy as np
@@ -120,7 +121,7 @@ def test_whose_front_is_taken_for_their_back_slip_to_the_other_side(landmarks):
     """The endplate's ends change places, so that both slips add up to what the depths differ by."""
     here = ours(landmarks)
     there = ours(replace(landmarks, facing="left" if landmarks.facing == "right" else "right"))
-    for upper, lower in zip(LEVELS[:-1], LEVELS[1:], strict=True):
+    for upper, lower in pairwise(LEVELS):
         plates = landmarks.points.reshape(5, 2, 2, 2)
         base, above = plates[LEVELS.index(lower), 0], plates[LEVELS.index(upper), 1]
         forward = (base[1] - base[0]) / np.linalg.norm(base[1] - base[0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 from dataclasses import replace
+from itertools import pairwise
 from typing import get_args
 
 import numpy as np
@@ -105,7 +106,9 @@ GRADES = [
 def test_the_grade_counts_quarters_and_says_to_which_side(share, grade, said):
     found = table(facing_right(box(300 + share, 200), box(300, 280), names=PAIR))
     graded = found["Meyerding grade", PAIR, "grade"]
-    assert (graded.value, graded.note) == (grade, said)
+    assert graded.value == grade
+    assert (graded.note or "").startswith(said or "")
+    assert (graded.note is None) == (said is None)
     if abs(share) > LISTHESIS and grade < 5:
         assert grade == math.ceil(abs(share) / 25)
 
@@ -158,7 +161,7 @@ def test_real_films_slip_by_what_their_numbers_give(buu, facing):
         ends = [(complex(*row[:2]), complex(*row[2:4])) for row in rows]
         if facing == "left":
             ends = [end[::-1] for end in ends]
-        for k, pair in enumerate(zip(LEVELS[:-1], LEVELS[1:], strict=True)):
+        for k, pair in enumerate(pairwise(LEVELS)):
             corner, (back, front) = ends[2 * k + 1][0], ends[2 * k + 2]
             share = ((corner - back) / (front - back)).real
             assert found["slip", pair, "%"].value == pytest.approx(100 * share)

@@ -21,14 +21,14 @@ DEFINITION: Final[SlipDefinition] = "posterior corner"
 """The definition of slip where none is asked for."""
 
 LISTHESIS: Final = 5.0
-"""Size of a slip in % up to which it has grade 0 (Denard et al., Spine 2010: a slip of 5 %)."""
+"""Size of a slip in % up to which it has grade 0 (Denard et al., Spine 2010: forward slips)."""
 
 MEYERDING: Final = Grading(
     "Meyerding grade",
     "Meyerding 1932",
     (LISTHESIS, 25.0, 50.0, 75.0, 100.0),
     ("0", "I", "II", "III", "IV", "V"),
-    ("retrolisthesis", "anterolisthesis"),
+    ("retrolisthesis; many discs step back by 5 to 15 % unremarked", "anterolisthesis"),
 )
 
 
