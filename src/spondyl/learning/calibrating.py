@@ -10,6 +10,7 @@ from typing import Any, Final
 from spondyl.learning.batches import FilmCache
 from spondyl.learning.checkpoint import LoadedModel, load_model, save_model
 from spondyl.learning.detector import TorchDetector
+from spondyl.predict import on_film
 from spondyl.spine.calibration import Calibration, fit_calibration
 from spondyl.spine.chain import to_landmarks
 from spondyl.spine.conformal import CalibrationFilm, fit_uncertainty
@@ -74,22 +75,19 @@ def calibrate(
     ]
     errors = fit_uncertainty(known, calibration, ordered=detector.ordered, coverage=coverage)
     calibration = replace(calibration, uncertainty=errors)
-    spines = _spines(known, calibration, ordered=detector.ordered)
-    return replace(calibration, trust=fit_trust(spines))
+    return replace(calibration, trust=fit_trust(list(_spines(found, films, calibration, detector))))
 
 
 def _spines(
-    films: Sequence[CalibrationFilm], calibration: Calibration, *, ordered: bool
-) -> list[Landmarks]:
-    """The films as they would be predicted, in input px."""
-    errors = calibration.uncertainty
-    return [
-        to_landmarks(
-            errors.applied(film.found) if errors else film.found,
-            ordered=ordered, calibration=calibration, view=film.view,
+    found: Sequence[Detections], films: FilmCache, calibration: Calibration, detector: TorchDetector
+) -> Iterator[tuple[Detections, Landmarks]]:
+    """The candidates and the chain of each film as they would be predicted, in image px."""
+    for own, letterbox, sample in zip(found, films.letterboxes, films.samples, strict=True):
+        seen = on_film(own, letterbox, uncertainty=calibration.uncertainty)
+        yield (
+            seen,
+            to_landmarks(seen, ordered=detector.ordered, calibration=calibration, view=sample.view),
         )
-        for film in films
-    ]  # fmt: skip
 
 
 def _found(detector: TorchDetector, films: FilmCache) -> Iterator[Detections]:
