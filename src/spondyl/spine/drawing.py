@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import numpy as np
@@ -23,7 +23,7 @@ FOUND: Final[Colour] = (255, 176, 0)
 REFERENCE: Final[Colour] = (64, 176, 255)
 """Blue: the annotation that they are compared with."""
 
-MEASURED: Final[Colour] = (255, 82, 160)
+MEASURED: Final[Colour] = (255, 100, 180)
 """Magenta: the lines that were measured."""
 
 HALO: Final[Colour] = (0, 0, 0)
@@ -39,6 +39,8 @@ Anchor = Literal["start", "end"]
 
 _ELLIPSE: Final = math.sqrt(-2 * math.log(1 - 0.9))  # SDs that hold 90 % of a plane's normal errors
 _TURN: Final = np.linspace(0, 2 * np.pi, 33)
+_GAP: Final = 7.0  # units between a spine and its words
+_LETTER: Final = 5.6  # units that a letter takes on average, generously
 _WIDTHS: Final[dict[Kind, float]] = {
     "endplate": 1.6, "wall": 0.7, "uncertainty": 0.6, "measured": 1.6,
 }  # fmt: skip
@@ -165,9 +167,10 @@ def describe(
     shapes += sheet.spine(landmarks, FOUND, "")
     if ellipses:
         shapes += sheet.ellipses(landmarks)
-    for line in lines:
-        shapes += sheet.marked(line)
-    shapes += sheet.names(landmarks)
+    marked = [shape for line in lines for shape in sheet.marked(line)]
+    shapes += [shape for shape in marked if isinstance(shape, Stroke)]
+    words = [shape for shape in marked if isinstance(shape, Words)]
+    shapes += [*sheet.names(landmarks), *_apart(words, least=12 * sheet.unit)]
     corner = (width - 4 * sheet.unit, height - 8 * sheet.unit)
     shapes.append(Words(corner, WARNING, "end", size=7.0))
     return Drawing(width, height, sheet.unit, tuple(shapes))
@@ -205,35 +208,36 @@ class _Sheet:
     def marked(self, line: MarkedLine) -> Iterator[Stroke | Words]:
         ends = [list(self.place(np.array(each, dtype=np.float64))) for each in line.lines]
         yield from _strokes(ends, MEASURED, "measured", line.label)
-        seen = np.array([end for path in ends for end in path if not np.isnan(end).any()])
-        if not len(seen):
-            return
-        left, right = seen[seen[:, 0].argmin()], seen[seen[:, 0].argmax()]
-        yield self._beside(left, right, line.label, MEASURED, left_first=True)
+        seen = next((path for path in ends if not np.isnan(path).any()), None)
+        if seen is not None:
+            left, right = sorted(seen, key=lambda end: float(end[0]))
+            yield self._left_of(left, right, line.label)
 
     def names(self, landmarks: Landmarks) -> Iterator[Words]:
         points, labels = self.place(landmarks.points), _labels(landmarks)
         for corners, label in zip(points, labels, strict=True):
             y = float(np.nanmean(corners[:, 1]))
             left, right = ([reach(corners[:, 0]), y] for reach in (np.nanmin, np.nanmax))
-            yield self._beside(np.array(left), np.array(right), label, (255, 255, 255))
+            yield self._beside(np.array(left), np.array(right), label)
+
+    def _left_of(
+        self, left: Float64[np.ndarray, " 2"], right: Float64[np.ndarray, " 2"], text: str
+    ) -> Words:
+        """Words left of a line, or beyond the level on its right where there is no room."""
+        gap, width = _GAP * self.unit, _LETTER * len(text) * self.unit
+        if left[0] - gap - width > 0:
+            return Words((left[0] - gap, left[1]), text, "end", MEASURED)
+        beyond = right[0] + 2 * gap + _LETTER * len("T12 100 %") * self.unit
+        return Words((beyond, right[1]), text, "start", MEASURED)
 
     def _beside(
-        self,
-        left: Float64[np.ndarray, " 2"],
-        right: Float64[np.ndarray, " 2"],
-        text: str,
-        colour: Colour,
-        *,
-        left_first: bool = False,
+        self, left: Float64[np.ndarray, " 2"], right: Float64[np.ndarray, " 2"], text: str
     ) -> Words:
-        """Words on the side that is asked for, or the other one where there is no room."""
-        gap, need = 7 * self.unit, (7 + 5.5 * len(text)) * self.unit
-        on_left = Words((left[0] - gap, left[1]), text, "end", colour)
-        on_right = Words((right[0] + gap, right[1]), text, "start", colour)
-        if left_first:
-            return on_left if left[0] > need else on_right
-        return on_right if right[0] + need < self.width else on_left
+        """Words on the right, or on the left where there is no room."""
+        gap, width = _GAP * self.unit, _LETTER * len(text) * self.unit
+        if right[0] + gap + width < self.width:
+            return Words((right[0] + gap, right[1]), text, "start")
+        return Words((left[0] - gap, left[1]), text, "end")
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +267,15 @@ class _Pen:
 
     def _px(self, width: float) -> int:
         return max(1, round(width * self.unit))
+
+
+def _apart(words: Sequence[Words], *, least: float) -> Iterator[Words]:
+    """The words, from the top, moved down where they would stand on each other."""
+    lowest = {"start": -math.inf, "end": -math.inf}
+    for each in sorted(words, key=lambda word: word.at[1]):
+        y = max(each.at[1], lowest[each.anchor] + least)
+        lowest[each.anchor] = y
+        yield replace(each, at=(each.at[0], y))
 
 
 def _strokes(

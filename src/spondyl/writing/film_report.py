@@ -98,7 +98,7 @@ def _sections(film: MeasuredFilm, made_by: Mapping[str, str]) -> Iterator[Sectio
         yield Section("Not measured", film.reason)
     notes = [note for note in (level_note(film.sample.landmarks), *film.notes, film.hidden) if note]
     if notes:
-        yield Section("Remarks", remarks=tuple(notes))
+        yield Section("Remarks", text="; ".join(notes))
     if not film.sample.landmarks.refusal:
         yield from _tables(film)
     yield Section("Film", facts=_facts(film))
@@ -132,10 +132,9 @@ class _Remarks:
 
     told: dict[str, int] = field(default_factory=dict)
 
-    def mark(self, note: str | None) -> str:
-        """The numbers that stand for the parts of a note."""
-        parts = note.split("; ") if note else []
-        return ", ".join(str(self.told.setdefault(part, len(self.told) + 1)) for part in parts)
+    def mark(self, notes: Sequence[str]) -> str:
+        """The numbers that stand for some notes."""
+        return ", ".join(str(self.told.setdefault(each, len(self.told) + 1)) for each in notes)
 
 
 def _table(title: str, measured: Sequence[Measurement]) -> Section:
@@ -153,8 +152,8 @@ def _table(title: str, measured: Sequence[Measurement]) -> Section:
         rows.append(_row(each, grades.get((each.levels, each.lines)) if graded else None, remarks,
                          label=_label(each, title)))  # fmt: skip
     coverage = next((each.coverage for each in plain if each.coverage), None)
-    interval = f"{100 * coverage:.0f} % interval" if coverage else "interval"
-    columns = ("", "value", interval, "grade, z score", "remark")
+    interval = f"value [{100 * coverage:.0f} % interval]" if coverage else "value"
+    columns = ("", interval, "grade, z score", "remark")
     return Section(title, table=Table(columns, tuple(rows)), remarks=tuple(remarks.told))
 
 
@@ -180,12 +179,13 @@ def _label(measured: Measurement, title: str) -> str:
 
 def _row(measured: Measurement, grade: Measurement | None, remarks: _Remarks, *, label: str) -> Row:
     if measured.value is None:
-        cells = (Cell("-"), Cell(""), Cell(""), Cell(measured.note or "", prose=True))
+        cells = (Cell("-"), Cell(""), Cell(measured.note or "", prose=True))
         return Row(label, cells, note=measured.definition)
-    notes = "; ".join(each.note for each in (measured, grade) if each is not None and each.note)
+    notes = [each.note for each in (measured, grade) if each is not None and each.note]
+    if (known := measured.reference) is not None:
+        notes.append(f"z against {known.group} ({known.source})")
     cells = (
-        Cell(shown_value(measured)),
-        Cell(shown_interval(measured)),
+        Cell(shown_value(measured), shown_interval(measured)),
         Cell(_compared(measured, grade)),
         Cell(remarks.mark(notes), prose=True),
     )
@@ -200,7 +200,7 @@ def _compared(measured: Measurement, grade: Measurement | None) -> str:
             ", ".join(part for part in (shown_value(grade), shown_interval(grade)) if part)
         )
     if measured.reference is not None:
-        words.append(f"z {measured.reference.z:+.1f} ({measured.reference.group})")
+        words.append(f"z {measured.reference.z:+.1f}")
     return "; ".join(words)
 
 
@@ -213,5 +213,7 @@ def _facts(film: MeasuredFilm) -> dict[str, str]:
     else:
         size = f"{spacing.column_mm:.4g} x {spacing.row_mm:.4g} mm"
         facts["Size of a pixel"] = f"{size}, {_PLANES[spacing.plane]}"
-    facts["Doubt"] = "not known" if found.doubt is None else f"{found.doubt:.2f} (1: too unlike)"
+    facts["Doubt"] = (
+        "not known" if found.doubt is None else f"{found.doubt:.2f} (above 1: too unlike)"
+    )
     return facts

@@ -120,7 +120,7 @@ def _data_uri(picture: Path | bytes, side: int) -> str:
         small = image.convert("RGB")
     small.thumbnail((side, side))
     buffer = io.BytesIO()
-    small.save(buffer, "JPEG", quality=88)
+    small.save(buffer, "JPEG", quality=88, subsampling=0)  # thin coloured lines stay bright
     return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
