@@ -75,10 +75,11 @@ def spread(sums: Sums) -> tuple[Float64[np.ndarray, "*r"], Float64[np.ndarray, "
     n, total, squares, parts, sizes, groups = np.moveaxis(sums, -1, 0)
     apart = groups < n  # somewhere there are two in a group
     within = np.where(apart, np.maximum(squares - parts, 0.0) / np.where(apart, n - groups, 1), 0)
-    between = np.maximum(parts - total**2 / n, 0.0) / (groups - 1)
-    typical_size = (n - sizes / n) / (groups - 1)
-    component = np.maximum(between - within, 0.0) / typical_size
-    variance = np.where(groups > 1, component + within, np.where(apart, within, np.nan))
+    several = groups > 1
+    others = np.where(several, groups - 1, np.nan)
+    between = np.maximum(parts - total**2 / n, 0.0) / others
+    component = np.maximum(between - within, 0.0) / ((n - sizes / n) / others)
+    variance = np.where(several, component + within, np.where(apart, within, np.nan))
     return total / n, np.sqrt(variance)
 
 
@@ -95,7 +96,7 @@ def weighted_kappa(
     rows, columns = confusion.sum(axis=-1), confusion.sum(axis=-2)
     expected = rows[..., :, None] * columns[..., None, :] / rows.sum(axis=-1)[..., None, None]
     observed, chance = ((distance * c).sum(axis=(-2, -1)) for c in (confusion, expected))
-    return 1.0 - observed / chance
+    return 1.0 - observed / np.where(chance > 0, chance, np.nan)
 
 
 def group_sums(
