@@ -18,7 +18,7 @@ from PIL import Image
 import spondyl
 from spondyl import cli
 from spondyl.cli import main
-from spondyl.cli.inputs import name_films, parse_anchor
+from spondyl.cli.inputs import parse_anchor
 from spondyl.errors import FilmError, UsageError
 
 COMMANDS = (
@@ -418,18 +418,6 @@ def test_an_anchor_is_a_level_and_a_place() -> None:
     assert parse_anchor(None) is None
 
 
-def test_films_of_one_name_keep_apart(tmp_path: Path) -> None:
-    paths = [tmp_path / "a" / "film.png", tmp_path / "b" / "film.png", tmp_path / "other.png"]
-    for path in paths:
-        path.parent.mkdir(exist_ok=True)
-        path.touch()
-    assert list(name_films(paths).values()) == [
-        paths[0].as_posix(),
-        paths[1].as_posix(),
-        "other",
-    ]
-
-
 @pytest.mark.skipif(sys.platform == "darwin", reason="the device may be there")
 def test_a_device_that_is_not_there_is_one_line(
     run: Run, phantoms: Path, weights: Path, tmp_path: Path
@@ -654,10 +642,13 @@ def test_a_test_set_without_labels_is_predicted_as_the_plan_has_it(
     said = run("predict", phantoms / "images", "--weights", best, "--out", out, "--prefix", "test_")
     assert (said.code, said.out.strip()) == (0, str(out / "test_predictions.json"))
     assert sorted(path.name for path in out.iterdir()) == [
-        "overlays", "test_predictions.json", "test_summary.csv"
+        "overlays", "reports", "test_measurements.csv", "test_measurements.json",
+        "test_measurements_wide.csv", "test_predictions.json", "test_provenance.json",
+        "test_report.html", "test_summary.csv",
     ]  # fmt: skip
     rows = rows_of(out / "test_summary.csv")
     overlays = sorted(path.stem for path in (out / "overlays").iterdir())
+    assert overlays == sorted(path.stem for path in (out / "reports").iterdir())
     assert overlays == [row["film"] for row in rows] == [f"phantom-{k:05d}" for k in range(10)]
 
 
@@ -682,8 +673,8 @@ def test_a_summary_says_how_far_a_film_can_be_believed(tmp_path: Path) -> None:
     none = Sample(
         "b", tmp_path / "b.png", 40, 30, Landmarks(np.zeros((0, 4, 2))), "b", "prediction"
     )
-    write_predictions([known, none], tmp_path, made_by={}, prefix="x-")
-    one, other = rows_of(tmp_path / "x-summary.csv")
+    write_predictions([known, none], tmp_path, made_by={})
+    one, other = rows_of(tmp_path / "summary.csv")
     assert (one["vertebrae"], one["levels"], one["facing"]) == ("3", "? L4 S1", "left")
     assert float(one["mean_confidence"]) == pytest.approx((10 * 0.9 + 0.35) / 11, abs=1e-4)
     assert (one["lowest_confidence"], one["mean_level_probability"]) == ("0.35", "0.85")
@@ -772,7 +763,8 @@ def test_two_prefixes_share_a_folder(
     for prefix in ("test_", "val-2_", ""):
         assert run(*asked, "--prefix", prefix).code == 0
         assert run(*asked, "--prefix", prefix).code == 2
-    assert len(list(tmp_path.glob("*.json"))) == len(list(tmp_path.glob("*.csv"))) == 3
+    assert len(list(tmp_path.glob("*predictions.json"))) == 3
+    assert len(list(tmp_path.glob("*summary.csv"))) == 3
 
 
 @pytest.mark.parametrize("prefix", ["../x", "a b", "a/", "a.b", "\n", "é"])

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -78,19 +77,6 @@ def films_of(
     if not (found := [there[key] for key in keys if key in there]):
         raise UsageError(f"{name}: part {part!r} has no film")
     return found
-
-
-def name_films(paths: Sequence[Path]) -> Mapping[Path, str]:
-    """A key for each film: its name without suffix, or its whole path where that is not unique.
-
-    Raises:
-        UsageError: a path does not exist.
-    """
-    for path in paths:
-        if not path.exists():
-            raise UsageError(f"{path}: no such film or folder")
-    counts = Counter(path.stem for path in paths)
-    return {path: path.stem if counts[path.stem] == 1 else path.as_posix() for path in paths}
 
 
 def parse_anchor(text: str | None) -> tuple[str, int] | None:

@@ -169,11 +169,11 @@ def _is_dicom(path: Path) -> bool:
 def _keys(files: Sequence[_File], *, deidentify: bool) -> dict[Path, str]:
     hidden = [file for file in files if deidentify and not file.picture]
     keys = {file.path: file.alias for file in hidden}
-    return name_films([file.path for file in files if file.path not in keys]) | keys
+    return _stems([file.path for file in files if file.path not in keys]) | keys
 
 
-def name_films(paths: Sequence[Path]) -> dict[Path, str]:
-    """A key for each film: its name without suffix, or its whole path where that is not unique."""
+def _stems(paths: Sequence[Path]) -> dict[Path, str]:
+    """A film's name without suffix, or its whole path where that is not unique."""
     counts = Counter(path.stem for path in paths)
     return {path: path.stem if counts[path.stem] == 1 else path.as_posix() for path in paths}
 
