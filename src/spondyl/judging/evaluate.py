@@ -31,6 +31,7 @@ from spondyl.judging.films import ComparedFilm, compare_films, film_score
 from spondyl.judging.metrics import Anchor, charged
 from spondyl.judging.pairing import MeasuredPair
 from spondyl.judging.reliability import icc
+from spondyl.judging.risk import risk_curve
 from spondyl.judging.statistics import Estimate, Statistic, clustered_interval, smape
 from spondyl.spine.curvature import COBB_ANGLES
 
@@ -108,6 +109,7 @@ def evaluate(
         unannotated=tuple(s.key for s in predictions if s.key not in known),
         made_by=origin,
         agreement=agreement(measured, seed=seed),
+        risk=risk_curve([f.predicted.doubt for f in films], [row.penalised for row in rows]),
     )
 
 

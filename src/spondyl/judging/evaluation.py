@@ -15,6 +15,7 @@ from spondyl.atomic import write_json
 from spondyl.errors import UsageError
 from spondyl.judging.agreement import Agreement
 from spondyl.judging.metrics import Anchor
+from spondyl.judging.risk import RiskCurve
 from spondyl.judging.statistics import Estimate
 
 _T = TypeVar("_T")
@@ -168,6 +169,7 @@ class Evaluation:
     penalised error. ``unpredicted`` films have no prediction and count as missed; ``unannotated``
     ones have only a prediction and count for nothing. ``made_by`` says what made the predictions.
     ``agreement`` is of what was measured; None where nothing was, or in files written before.
+    ``risk`` is None where no prediction states a doubt, or in such files.
     Intervals are 95 %, by bootstrap over ``groups`` with ``seed``.
     """
 
@@ -196,6 +198,7 @@ class Evaluation:
     unannotated: tuple[str, ...]
     made_by: Mapping[str, str]
     agreement: Agreement | None = None
+    risk: RiskCurve | None = None
 
     def protocol(self, name: ProtocolName) -> ProtocolScore:
         """The score under one protocol."""

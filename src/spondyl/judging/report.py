@@ -19,6 +19,7 @@ from spondyl.judging.figures import History
 from spondyl.judging.measures import comparison_rows
 from spondyl.judging.pairing import MeasuredPair
 from spondyl.judging.paper import paper_table
+from spondyl.judging.risk_page import risk_figure, risk_sections
 from spondyl.judging.statistics import Estimate
 from spondyl.spine.curvature import COBB_ANGLES
 from spondyl.writing.page import Figure, Overlay, Page, Picture, Section, embedded, render
@@ -41,7 +42,8 @@ def write_evaluation(
     ``evaluation.json`` holds every figure, ``metrics.csv`` one row a protocol and metric,
     ``per_film.csv`` one a film; ``sdr_curve`` and ``taxonomy`` are there as SVG and PNG. With
     ``measured``, what the agreement is of, ``measurements.csv`` has one row a pair, and
-    ``bland_altman`` shows them. ``report.html`` needs no other file.
+    ``bland_altman`` shows them; with doubts, ``risk`` shows what
+    leaving doubtful films out gains. ``report.html`` needs no other file.
     """
     evaluation.write(out / "evaluation.json")
     write_text(out / "metrics.csv", to_csv(_metric_rows(evaluation)))
@@ -53,6 +55,8 @@ def write_evaluation(
     }
     if measured:
         write_text(out / "measurements.csv", to_csv([pair.to_row() for pair in measured]))
+    if evaluation.risk is not None:
+        drawings["risk"] = partial(risk_figure, evaluation.risk)
     if measured and (scores := shown_scores(evaluation.agreement)):
         drawings["bland_altman"] = partial(bland_altman, scores, measured)
     drawn = _write_figures(out, drawings)
@@ -173,6 +177,7 @@ _DESCRIPTIONS: Mapping[str, str] = {
     "sdr_curves": "success detection rate",
     "taxonomy": "kinds of error",
     "bland_altman": "differences of measurements against their size",
+    "risk": "error of the films kept against their share",
     "history": "training",
 }
 
@@ -190,6 +195,7 @@ def _evaluation_page(
         page.protocol_section(evaluation),
         *page.cobb_sections(named),
         *agreement_sections(evaluation.agreement, drawn.get("bland_altman")),
+        *risk_sections(evaluation.risk, drawn.get("risk")),
         Section("Levels and corners", table=page.part_table(evaluation)),
         Section(
             "Films to look at first",
