@@ -71,8 +71,8 @@ def _remarks(errors: Uncertainty | None, groups: int) -> list[str]:
             f"{groups} films or patients with vertebrae that were found: too few, no measurement "
             f"will have an interval; need {2 * FEWEST}"
         ]
-    factors = errors.intervals.factors
-    lines = [f"intervals for {len(factors)} measurements: {', '.join(factors)}"]
+    names = [name for name in errors.intervals.factors if ", " not in name]
+    lines = [f"intervals for {len(names)} measurements: {', '.join(names)}"]
     if groups < _FEW:
         share = f"{100 * errors.intervals.coverage:g}"
         lines.append(

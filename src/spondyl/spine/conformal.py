@@ -67,6 +67,7 @@ class Deviation(NamedTuple):
     """
 
     name: str
+    definition: str
     levels: tuple[str, ...]
     found: float
     true: float
@@ -84,7 +85,8 @@ def fit_uncertainty(
 
     The films must be like those that it is used on, and must have trained nothing. ``calibration``
     makes spines of the candidates; codecs that are ``ordered`` need none. A measurement that fewer
-    than 15 groups have gets no factor.
+    than 15 groups have gets no factor; where it has several definitions, each that 30 groups have
+    gets its own besides.
     """
     if len({film.group for film in films}) < 2 * FEWEST:
         return None
@@ -109,15 +111,15 @@ def deviations(found: Landmarks, truth: Landmarks, film: FilmGeometry) -> Iterat
     Both are measured on the vertebrae that both have, by the names that the prediction gives: a
     wrong name is no error of a measurement. A quantity that either side cannot give is left out.
     """
-    if found.facing and not truth.facing:
+    facing = None if film.view == "ap" else truth.facing
+    if facing is None and film.view != "ap":
         return
     own, true = match_centres(found.points, truth)
-    alike, other = found.select(list(own)), truth.points[true]
-    at = placed(other, facing=truth.facing if found.facing else None, aspect=film.aspect or 1.0)
-    for quantity, value, sd in propagated(alike, film):
+    at = placed(truth.points[true], facing=facing, aspect=film.aspect or 1.0)
+    for quantity, value, sd in propagated(found.select(list(own)), film):
         known = float(quantity.of(at))
         if not np.isnan(known):
-            yield Deviation(quantity.name, quantity.levels, value, known, sd)
+            yield Deviation(quantity.name, quantity.definition, quantity.levels, value, known, sd)
 
 
 def conformal_quantile(
@@ -266,25 +268,36 @@ def _factors(
     *,
     ordered: bool,
 ) -> Mapping[str, float]:
-    """For each measurement, how many of its SD hold the truth."""
-    scores: dict[str, list[tuple[float, str]]] = {}
+    """How many of its SD hold the truth, for each measurement and each definition of it."""
+    scores: dict[str, dict[str, list[_Score]]] = {}
     for film in films:
         found = to_landmarks(
             uncertainty.applied(film.found), ordered=ordered, calibration=calibration,
             view=film.view,
         )  # fmt: skip
         for each in deviations(found, film.truth, _frame(film)):
-            score = abs(each.found - each.true) / each.sd
-            scores.setdefault(each.name, []).append((score, film.group))
+            score = abs(each.found - each.true) / each.sd, film.group
+            scores.setdefault(each.name, {}).setdefault(each.definition, []).append(score)
     coverage = uncertainty.intervals.coverage
     factors: dict[str, float] = {}
     for name, known in sorted(scores.items()):
-        groups = np.array([group for _, group in known], dtype=object)
-        if len(set(groups)) >= FEWEST:
-            factors[name] = conformal_quantile(
-                np.array([score for score, _ in known]), groups, coverage
-            )
+        every = [score for own in known.values() for score in own]
+        factors[name] = _factor(every, coverage, fewest=FEWEST)
+        for definition, own in sorted(known.items()) if len(known) > 1 else ():
+            factors[f"{name}, {definition}"] = _factor(own, coverage, fewest=2 * FEWEST)
     return {name: factor for name, factor in factors.items() if 0 < factor < np.inf}
+
+
+_Score = tuple[float, str]
+"""An error in SD, and the group of its film."""
+
+
+def _factor(scores: Sequence[_Score], coverage: float, *, fewest: int) -> float:
+    """Infinite where too few groups have the measurement."""
+    groups = np.array([group for _, group in scores], dtype=object)
+    if len(set(groups)) < fewest:
+        return float("inf")
+    return conformal_quantile(np.array([score for score, _ in scores]), groups, coverage)
 
 
 def _frame(film: CalibrationFilm) -> FilmGeometry:

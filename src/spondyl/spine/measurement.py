@@ -130,7 +130,8 @@ class Intervals:
     """How wide an interval must be: fitted on ``films`` that nothing was trained on.
 
     An interval is value +- factor x SD, the SD propagated from the corners' covariance;
-    ``factors`` are by name of the measurement. A measurement without a factor has no interval.
+    ``factors`` are by name of the measurement and, as "name, definition", by its definition, which
+    comes first. A measurement without a factor has no interval.
 
     Raises:
         ValueError: the coverage is not in (0, 1), or a factor is not a number above 0.
@@ -146,6 +147,11 @@ class Intervals:
         for name, factor in self.factors.items():
             if not (np.isfinite(factor) and factor > 0):
                 raise ValueError(f"factor of {name} is {factor}, need a number above 0")
+
+    def factor(self, quantity: Quantity) -> float | None:
+        """How many of its SD hold the true value of a quantity; None where nobody knows."""
+        own = self.factors.get(f"{quantity.name}, {quantity.definition}")
+        return own if own is not None else self.factors.get(quantity.name)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; exact round trip."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import cached_property
 from itertools import pairwise
 from statistics import NormalDist
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, get_args
 
 import numpy as np
 from jaxtyping import Float64
@@ -67,9 +67,7 @@ def measure(
     Raises:
         UsageError: an angle does not name two endplates.
     """
-    view = film.view or ("lateral" if landmarks.facing else None)
-    if view == "ap":
-        landmarks = replace(landmarks, facing=None)
+    landmarks, view = _viewed(landmarks, film)
     reason = _reason(landmarks, film, view)
     known = list(quantities(landmarks, film, view or "lateral", angles, slip))
     if reason is not None:
@@ -90,20 +88,41 @@ class Propagated(NamedTuple):
 
 
 def propagated(landmarks: Landmarks, film: FilmGeometry) -> Iterator[Propagated]:
-    """Whatever ``measure`` gives a number for, with the error that is propagated to it.
+    """Whatever ``measure`` can give a number for, with the error that is propagated to it.
 
-    A quantity is left out where ``measure`` would withhold it, or where its error is not known.
+    By every definition of slip, and with angles between endplates two vertebrae apart. A quantity
+    is left out where ``measure`` would withhold it, or where its error is not known.
     """
-    view = film.view or ("lateral" if landmarks.facing else None)
+    landmarks, view = _viewed(landmarks, film)
     if view is None or _reason(landmarks, film, view) is not None:
         return
     bench = _Bench(landmarks, film, None)
-    for quantity in quantities(landmarks, film, view):
-        if isinstance(quantity, Missing):
-            continue
+    for quantity in _askable(landmarks, film, view):
         value, sd = float(quantity.of(bench.at)), bench.spread(quantity)
         if bench.reason(quantity, value) is None and sd > 0:
             yield Propagated(quantity, value, sd)
+
+
+def _askable(landmarks: Landmarks, film: FilmGeometry, view: View) -> Iterator[Quantity]:
+    """The quantities of a film, by whatever can be asked of ``measure``."""
+    names = _labels(landmarks)
+    angles = [f"{a}.superior:{b}.superior" for a, b in zip(names, names[2:], strict=False)]
+    every = list(quantities(landmarks, film, view, angles))
+    for other in get_args(SlipDefinition):
+        if other != DEFINITION and view == "lateral":
+            known = quantities(landmarks, film, view, slip=other)
+            every += [each for each in known if each.name == "slip"]
+    yield from (each for each in every if isinstance(each, Quantity))
+
+
+def _viewed(landmarks: Landmarks, film: FilmGeometry) -> tuple[Landmarks, View | None]:
+    """The view that is measured, and the landmarks facing as they do in it."""
+    view = film.view or ("lateral" if landmarks.facing else None)
+    return (replace(landmarks, facing=None) if view == "ap" else landmarks), view
+
+
+def _labels(landmarks: Landmarks) -> list[str]:
+    return [name or f"V{place}" for place, name in enumerate(landmarks.names, start=1)]
 
 
 def quantities(
@@ -114,7 +133,7 @@ def quantities(
     slip: SlipDefinition = DEFINITION,
 ) -> Iterator[Quantity | Missing]:
     """What is to be measured on a film of ``view``, and the ``angles`` that are asked for."""
-    names = [name or f"V{place}" for place, name in enumerate(landmarks.names, start=1)]
+    names = _labels(landmarks)
     pairs = [
         pair
         for pair, missed in zip(pairwise(range(len(names))), missed_between(landmarks), strict=True)
@@ -197,7 +216,7 @@ class _Bench:
         """Half the interval's width in the formula's own unit, or why it has none."""
         if self.intervals is None:
             return None, "no interval: the error of these corners was never calibrated"
-        factor, spread = self.intervals.factors.get(quantity.name), self.spread(quantity)
+        factor, spread = self.intervals.factor(quantity), self.spread(quantity)
         if factor is None:
             return None, "no interval: too few calibration films had it"
         if math.isnan(spread):

@@ -30,8 +30,8 @@ _SACRUM: Final = LEVELS.index("S1")
 class CornerError:
     """The error of one network's corners, by what its codec says of each.
 
-    The typical error of a corner is exp(``weights`` . ``signs``) in input px. A circle of so many
-    typical errors as ``radii`` say for its kind (``kinds``) holds the true corner with the
+    The ``typical`` error of a corner is exp(``weights`` . ``signs``) in input px. A circle of as
+    many typical errors as ``radii`` say for its kind (``kinds``) holds the true corner with the
     probability ``coverage``. ``stretch`` is, for each kind, the SD of the error along the endplate
     over that across it. Kinds without a number of their own have that of ``ANY``.
 
@@ -57,8 +57,13 @@ class CornerError:
                 raise ValueError(f"{name} must be finite numbers above 0")
 
     def typical(self, detections: Detections) -> Float64[np.ndarray, "n 4"]:
-        """The typical error of each corner, px; NaN where the codec did not say enough."""
-        return np.exp(signs(detections) @ np.array(self.weights))
+        """The typical error of each corner, px; NaN where the codec did not say enough.
+
+        It is at most half the height of the bodies around: far from what was fitted the codec's
+        word means nothing in px, and a corner so uncertain is not measured with.
+        """
+        fitted = np.exp(signs(detections) @ np.array(self.weights))
+        return np.minimum(fitted, _heights(detections)[:, None] / 2)
 
     def covariance(self, detections: Detections) -> Float64[np.ndarray, "n 4 2 2"]:
         """Of the error of each corner, px^2; NaN where the codec did not say enough.
