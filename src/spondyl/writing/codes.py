@@ -20,6 +20,8 @@ from spondyl.spine.slip import MEYERDING
 SCHEME: Final = "99SPONDYL"
 """Private coding scheme; names that begin with 99 are left to everybody (PS3.16 Section 8.2)."""
 
+_LONGEST_MEANING: Final = 64
+
 SCHEME_NAME: Final = "spondyl: terms without a standard code"
 
 UNITS: Final[dict[Unit, Code]] = {
@@ -118,8 +120,8 @@ def measurement_name(code: Code) -> str:
 
 
 def method_code(definition: str) -> Code:
-    """The definition of a measurement (``docs/measurements.md``)."""
-    return private(f"method-{_slug(definition)}", definition)
+    """The definition of a measurement (``docs/measurements.md``), cut where it is too long."""
+    return private(f"method-{_slug(definition)}", definition[:_LONGEST_MEANING])
 
 
 def grade_code(name: str, grade: float) -> Code:

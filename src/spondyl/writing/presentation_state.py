@@ -224,13 +224,25 @@ def _copy(film: Dataset, target: Dataset, keyword: str) -> None:
 
 
 def _table(item: Dataset) -> Dataset:
-    """A look-up table with explicit types: a film may leave them to its pixels' sign."""
+    """A look-up table with entries of 16 bits: a presentation state takes no 10, 12 or 14.
+
+    Those of a VOI table are grey values and are spread over all 16 (PS3.3 C.11.8), those of a
+    modality table have a meaning of their own and stay (C.11.1).
+    """
     entries, first, bits = (int(value) for value in item.LUTDescriptor)
-    data: Any = item.LUTData
-    stored = data if isinstance(data, bytes) else np.array(data).astype("<u2").tobytes()
+    values = _entries(item.LUTData, entries or 65536)
+    if "ModalityLUTType" not in item:
+        values = np.rint(values * (65535 / (2**bits - 1))).clip(0, 65535)
     table = Dataset()
-    table.add_new("LUTDescriptor", "SS" if first < 0 else "US", [entries, first, bits])
-    table.add_new("LUTData", "OW", stored)
+    table.add_new("LUTDescriptor", "SS" if first < 0 else "US", [entries, first, 16])
+    table.add_new("LUTData", "OW", values.astype("<u2").tobytes())
     for keyword in ("LUTExplanation", "ModalityLUTType"):
         _copy(item, table, keyword)
     return table
+
+
+def _entries(data: Any, count: int) -> Float64[np.ndarray, " n"]:
+    """The entries of a table, whether its file holds numbers, words or single bytes."""
+    if not isinstance(data, bytes):
+        return np.array(data, dtype=np.float64)
+    return np.frombuffer(data, "<u2" if len(data) >= 2 * count else "u1").astype(np.float64)

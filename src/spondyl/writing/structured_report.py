@@ -73,10 +73,11 @@ def structured_report(
         raise UsageError(f"{shown(source)}: no vertebra was found, so there is nothing to report")
     origin = [str(film.SOPInstanceUID), dict(made_by)]
     content = content_of(landmarks, measured, frame)
+    document = Content(film, made_by, frame).document(landmarks, measured)
     with silence():  # the film's header may be odd in ways that are not ours to tell
-        return sr.ComprehensiveSR(
+        report = sr.ComprehensiveSR(
             evidence=[film],
-            content=Content(film, made_by, frame).document(landmarks, measured),
+            content=_first_page(document),
             series_instance_uid=derived_uid("SR series", *origin),
             series_number=SERIES_NUMBER,
             series_description="spondyl measurements (research use only)",
@@ -89,6 +90,22 @@ def structured_report(
             coding_schemes=[_scheme()],
             specific_character_set=UTF_8,
         )
+    whole = Dataset(report)
+    whole.file_meta, whole.ContentSequence = report.file_meta, document.ContentSequence
+    return whole
+
+
+def _first_page(document: Dataset) -> Dataset:
+    """The document without what was found and measured: of a long one highdicom copies all thrice.
+
+    What is left still refers to the film, which is all that highdicom asks of it.
+    """
+    page = Dataset()
+    for element in document:
+        if element.keyword != "ContentSequence":
+            page.add(element)
+    page.ContentSequence = sr.ContentSequence(document.ContentSequence[:-2])
+    return page
 
 
 def _scheme() -> CodingSchemeIdentificationItem:
