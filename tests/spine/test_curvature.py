@@ -279,6 +279,16 @@ def test_the_three_lordoses_and_the_sacral_slope_are_told_even_where_there_are_n
     assert torn["lordosis", "L1", "L5"].value == pytest.approx(44)
 
 
+def test_an_endplate_whose_ends_coincide_has_no_angle() -> None:
+    """It has no direction; 0 deg would be a made-up one."""
+    points = column(TILTS, LUMBAR).points.copy()
+    points[0, 1] = points[0, 0]
+    found = sagittal(Landmarks(points, levels=LUMBAR, facing="right"))
+    assert found["lordosis", "L1", "S1"].value is None
+    assert found["segmental lordosis", "L1", "L2"].value is None
+    assert found["disc angle", "L1", "L2"].value == pytest.approx(3)
+
+
 def test_a_sacral_slope_says_what_it_trusts_and_a_last_vertebra_that_it_may_be_the_sacrum() -> None:
     assert "horizontal" in str(sagittal(column(TILTS, LUMBAR))["sacral slope", "S1"].note)
     unnamed = sagittal(Landmarks(column(TILTS, LUMBAR).points, facing="right"))

@@ -73,10 +73,11 @@ def turn(first: Float64[np.ndarray, "*n 2 2"], second: Float64[np.ndarray, "*n 2
 
     Positive where the second points further down at its front (AP: right) end, so that two
     endplates, the upper one first, open to the front: lordotic. By the arctangent of cross and dot
-    product, which is exact near 0 and beyond 90 deg.
+    product, which is exact near 0 and beyond 90 deg. NaN where a line's ends coincide.
     """
     one, two = (line[..., 1, :] - line[..., 0, :] for line in (first, second))
-    return np.degrees(np.arctan2(along(two, across(one)), along(two, one)))
+    angle = np.degrees(np.arctan2(along(two, across(one)), along(two, one)))
+    return np.where((length(first) > 0) & (length(second) > 0), angle, np.nan)
 
 
 def quotient(part: Any, whole: Any) -> Any:
