@@ -22,8 +22,8 @@ from spondyl.cli.inputs import parse_anchor
 from spondyl.errors import FilmError, UsageError
 
 COMMANDS = (
-    "demo", "phantom", "check", "split", "train", "calibrate", "predict", "evaluate", "compare",
-    "draw", "history", "convert", "data", "export",
+    "demo", "phantom", "check", "split", "train", "calibrate", "predict", "measure", "evaluate",
+    "compare", "draw", "history", "convert", "data", "export",
 )  # fmt: skip
 SMALL = (
     "model.name=unet_small",

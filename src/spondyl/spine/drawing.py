@@ -223,12 +223,14 @@ class _Sheet:
     def _left_of(
         self, left: Float64[np.ndarray, " 2"], right: Float64[np.ndarray, " 2"], text: str
     ) -> Words:
-        """Words left of a line, or beyond the level on its right where there is no room."""
+        """Words left of a line, else beyond the level on its right, else at the edge, below it."""
         gap, width = _GAP * self.unit, _LETTER * len(text) * self.unit
         if left[0] - gap - width > 0:
             return Words((left[0] - gap, left[1]), text, "end", MEASURED)
         beyond = right[0] + 2 * gap + _LETTER * len("T12 100 %") * self.unit
-        return Words((beyond, right[1]), text, "start", MEASURED)
+        if beyond + width < self.width:
+            return Words((beyond, right[1]), text, "start", MEASURED)
+        return Words((self.width - gap, right[1] + 2 * gap), text, "end", MEASURED)
 
     def _beside(
         self, left: Float64[np.ndarray, " 2"], right: Float64[np.ndarray, " 2"], text: str

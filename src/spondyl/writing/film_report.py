@@ -21,7 +21,7 @@ from spondyl.writing.page import Cell, Page, Picture, Row, Section, Table, Tile
 _CURVES: Final = frozenset(
     {"lordosis", "sacral slope", "Cobb angle", "maximal Cobb angle", "endplate angle"}
 )
-_VIEWS: Final = {"lateral": "lateral film", "ap": "AP film", None: "film of unknown view"}
+_VIEWS: Final = {"lateral": "Lateral film", "ap": "AP film", None: "Film of unknown view"}
 _PLANES: Final = {
     "patient": "in the patient",
     "detector": "at the detector: magnified",
@@ -81,7 +81,7 @@ def _subtitle(film: MeasuredFilm) -> str:
     sample = film.sample
     facing = f", anterior on the {sample.landmarks.facing}" if sample.landmarks.facing else ""
     parts = [
-        f"{_VIEWS[film.view].capitalize()}{facing}",
+        f"{_VIEWS[film.view]}{facing}",
         f"{sample.width} x {sample.height} px",
         f"vertebrae: {levels_of(film)}",
     ]

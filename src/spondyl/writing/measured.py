@@ -26,6 +26,7 @@ COLUMNS: Final = (
 
 _UNITS: Final = {"%": "pct", "": "ratio"}
 _FOUND_LEVELS: Final = frozenset({"Cobb angle", "maximal Cobb angle"})
+_SHORT: Final = {"maximal Cobb angle": "Cobb"}
 _ORDER: Final = {name: place for place, name in enumerate((*LEVELS, *VARIANT_LEVELS))}
 
 
@@ -180,7 +181,7 @@ def key_numbers(measurements: Sequence[Measurement]) -> tuple[Measurement, ...]:
 def marked_lines(measurements: Sequence[Measurement]) -> tuple[MarkedLine, ...]:
     """The lines of the key numbers, each with the number beside it."""
     return tuple(
-        MarkedLine(each.lines, f"{each.name} {shown_value(each)}")
+        MarkedLine(each.lines, f"{_SHORT.get(each.name, each.name)} {shown_value(each)}")
         for each in key_numbers(measurements)
         if each.lines
     )

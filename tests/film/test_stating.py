@@ -1,0 +1,84 @@
+"""What a user states of a film: its view, the size of a pixel, whom it shows."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spondyl.errors import FilmError, UsageError
+from spondyl.film.radiograph import FilmGeometry, Person, PixelSpacing, Radiograph
+from spondyl.film.stating import NOTHING_STATED, Ruler, Stated
+
+FILM = FilmGeometry(400, 200, aspect=2.0)
+
+
+def test_a_ruler_is_as_long_as_it_says_on_a_film_whose_pixels_are_tall() -> None:
+    """30 px across and 20 px down are 30 and 40 true px: 50, so that 25 mm make 0.5 mm a px."""
+    ruler = Ruler.parse("10,10,40,30,25")
+    spacing = Stated(ruler=ruler).geometry(FILM, name="a").spacing
+    assert spacing == PixelSpacing(1.0, 0.5, "stated")
+
+
+@given(st.tuples(*[st.floats(-500, 500)] * 4), st.floats(0.1, 500), st.floats(0.2, 5))
+def test_a_ruler_measures_itself(ends: tuple[float, ...], length: float, aspect: float) -> None:
+    x1, y1, x2, y2 = ends
+    if math.hypot(x2 - x1, y2 - y1) < 1:
+        return
+    spacing = Ruler((x1, y1), (x2, y2), length).spacing(aspect)
+    across, down = (x2 - x1) * spacing.column_mm, (y2 - y1) * spacing.row_mm
+    assert math.hypot(across, down) == pytest.approx(length)
+    assert spacing.aspect == pytest.approx(aspect)
+
+
+def test_mm_per_px_is_the_width_of_a_pixel() -> None:
+    assert Stated(mm_per_px=0.2).geometry(FILM, name="a").spacing == PixelSpacing(
+        0.4, 0.2, "stated"
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["", "1,2,3,4", "1,2,3,4,5,6", "a,2,3,4,5", "1,1,1,1,5", "1,2,3,4,0", "1,2,3,4,nan",
+             "1,2,inf,4,5", "1,2,3,4,-5"],
+)  # fmt: skip
+def test_a_ruler_that_is_none_is_one_line(text: str) -> None:
+    with pytest.raises(UsageError, match=r"^--ruler .*need X1,Y1,X2,Y2,MM") as told:
+        Ruler.parse(text)
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("width", [0.0, -1.0, math.inf, math.nan])
+def test_a_width_that_is_none_is_refused(width: float) -> None:
+    with pytest.raises(UsageError, match="--mm-per-px"):
+        Stated(mm_per_px=width)
+
+
+def test_only_one_size_may_be_stated() -> None:
+    with pytest.raises(UsageError, match="need one of the two"):
+        Stated(mm_per_px=0.1, ruler=Ruler((0, 0), (1, 1), 1.0))
+
+
+@pytest.mark.parametrize("stated", [Stated(mm_per_px=0.2), Stated(ruler=Ruler((0, 0), (9, 0), 1))])
+def test_a_film_of_unknown_proportions_has_no_size(stated: Stated) -> None:
+    with pytest.raises(FilmError, match=r"^a: its true proportions are not known"):
+        stated.geometry(FilmGeometry(400, 200, aspect=None), name="a")
+
+
+def test_a_view_is_for_films_that_have_none_and_a_size_for_all() -> None:
+    known = FilmGeometry(400, 200, PixelSpacing(0.3, 0.3, "detector"), 1.0, "ap", Person(50, "F"))
+    told = Stated("lateral", mm_per_px=0.2, age=60).geometry(known, name="a")
+    assert (told.view, told.person) == ("ap", Person(60, "F"))
+    assert told.spacing == PixelSpacing(0.2, 0.2, "stated")
+    assert Stated("lateral").geometry(FILM, name="a").view == "lateral"
+    assert NOTHING_STATED.geometry(known, name="a") == known
+
+
+def test_a_stated_size_is_said_beside_every_result() -> None:
+    film = Radiograph(np.zeros((80, 80), np.float32), notes=("scanned",))
+    told = Stated(ruler=Ruler.parse("1,2,3,2,10")).radiograph(film)
+    assert told.notes == ("scanned", "mm by the user's ruler: (1, 2) to (3, 2) is 10 mm")
+    assert told.spacing == PixelSpacing(5.0, 5.0, "stated")
+    width = Stated(mm_per_px=0.25).radiograph(film)
+    assert width.notes[1] == "mm by the user: a pixel is 0.25 mm wide"
+    assert NOTHING_STATED.radiograph(film).notes == ("scanned",)
