@@ -1,5 +1,6 @@
 """A study is walked: films are chosen, the rest is skipped with a reason, and nothing is lost."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -309,6 +310,37 @@ class TestKeys:
         _, (skipped,) = choose_films([tmp_path], deidentify=False)
         assert skipped.reason == f"same film as {first}"
 
+    def test_a_copy_that_is_cut_short_hides_no_whole_one(self, tmp_path):
+        whole = film(tmp_path / "whole.dcm")
+        data = whole.read_bytes()
+        (tmp_path / "cut.dcm").write_bytes(data[: len(data) // 2])
+        (tmp_path / "zzz.dcm").write_bytes(data[:9000])
+        (chosen,), skipped = choose_films([tmp_path])
+        assert chosen.path == whole
+        assert [file.path.name for file in skipped] == ["cut.dcm", "zzz.dcm"]
+        assert {file.reason for file in skipped} == {f"same film as {chosen.key}"}
+
+
+@given(position=st.floats(0, 1, exclude_max=True), value=st.integers(0, 255))
+@settings(max_examples=60, deadline=None)
+def test_a_changed_byte_in_a_header_is_chosen_or_skipped(tmp_path_factory, position, value):
+    folder = tmp_path_factory.getbasetemp() / "changed"
+    folder.mkdir(exist_ok=True)
+    tags = {
+        "BodyPartExamined": "LSPINE", "PatientAge": "045Y", "PatientOrientation": ["A", "F"],
+        "AnatomicRegionSequence": [region("122496007", "SCT")], "ShutterShape": "CIRCULAR",
+        "CenterOfCircularShutter": [40, 48], "RadiusOfCircularShutter": 60,
+        "ImagerPixelSpacing": [0.2, 0.2], "SeriesDescription": "LWS seitl.",
+    }  # fmt: skip
+    data = bytearray(film(folder / "film.dcm", **tags).read_bytes())
+    data[132 + int(position * 900)] = value
+    (folder / "film.dcm").write_bytes(data)
+    chosen, skipped = choose_films([folder])
+    assert len(chosen) + len(skipped) == 1
+    for each in chosen:
+        with contextlib.suppress(FilmError):
+            read_radiograph(each.path, each.frame)
+
 
 FAULTS = [
     {},
@@ -324,7 +356,7 @@ FAULTS = [
 
 
 @pytest.mark.parametrize("codes", [False, True], ids=["texts", "codes too"])
-@pytest.mark.parametrize("fault", FAULTS, ids=str)
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: "-".join(fault) or "none")
 def test_no_word_of_a_film_that_names_somebody_gets_out(tmp_path, caplog, capfd, fault, codes):
     """Some thousand words in one header; what is said of it has none of them."""
     planted = plant(tmp_path, codes=codes, **fault)

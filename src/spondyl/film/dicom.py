@@ -34,10 +34,12 @@ class Facts:
     """What a header says of a file before its pixels are looked at.
 
     ``identity`` is what two copies share: the SOP Instance UID, or a digest of the bytes where
-    there is none. ``no_film`` and ``other_part`` say why it may be none of the films wanted.
+    there is none; ``size`` is in bytes. ``no_film`` and ``other_part`` say why it may be none of
+    the films wanted.
     """
 
     identity: str
+    size: int
     frames: int
     no_film: str | None
     other_part: str | None
@@ -51,10 +53,10 @@ def dicom_facts(path: Path) -> Facts:
     """
     with one_line(shown(path), "damaged header", tell=False), silence():
         header = _read(path, pixels=False)
-        identity = _identity(path, header)
+        copy = _identity(path, header), path.stat().st_size
         if reason := no_film(header):
-            return Facts(identity, 1, reason, None)
-        return Facts(identity, _frames(header), None, other_body_part(header))
+            return Facts(*copy, 1, reason, None)
+        return Facts(*copy, _frames(header), None, other_body_part(header))
 
 
 def dicom_size(path: Path, frame: int | None = None) -> tuple[int, int]:

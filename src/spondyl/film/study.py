@@ -55,22 +55,19 @@ def choose_films(
     """
     if frame is not None and frame < 1:
         raise UsageError(f"--frame {frame}: need a number from 1")
-    first: dict[str, _File] = {}
     kept: list[_File] = []
     skipped: list[Skipped] = []
     for path, named in sorted(_files(paths).items()):
         file = _File.of(path)
         reason = None if named else _why_not(file, frame, any_body_part=any_body_part)
-        if reason is None and file.facts is not None:
-            original = first.setdefault(file.facts.identity, file)
-            if original is not file:
-                reason = f"same film as {_told(original, deidentify=deidentify)}"
         if reason is None:
             kept.append(file)
         else:
             skipped.append(Skipped(path, reason))
-    keys = _keys(kept, deidentify=deidentify)
-    return tuple(_chosen(file, frame, keys[file.path]) for file in kept), tuple(skipped)
+    films, copies = _without_copies(kept, deidentify=deidentify)
+    keys = _keys(films, deidentify=deidentify)
+    skipped = sorted([*skipped, *copies], key=lambda file: file.path)
+    return tuple(_chosen(file, frame, keys[file.path]) for file in films), tuple(skipped)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,8 +175,26 @@ def _stems(paths: Sequence[Path]) -> dict[Path, str]:
     return {path: path.stem if counts[path.stem] == 1 else path.as_posix() for path in paths}
 
 
-def _told(file: _File, *, deidentify: bool) -> str:
-    return file.alias if deidentify else shown(file.path)
+def _without_copies(
+    files: Sequence[_File], *, deidentify: bool
+) -> tuple[list[_File], list[Skipped]]:
+    """Each film once: of copies the largest, because a smaller one may be cut short."""
+    best: dict[str, _File] = {}
+    for file in files:
+        if file.facts:
+            other = best.setdefault(file.facts.identity, file)
+            if other.facts and file.facts.size > other.facts.size:
+                best[file.facts.identity] = file
+    films: list[_File] = []
+    copies: list[Skipped] = []
+    for file in files:
+        original = best[file.facts.identity] if file.facts else file
+        if original is file:
+            films.append(file)
+        else:
+            told = original.alias if deidentify else shown(original.path)
+            copies.append(Skipped(file.path, f"same film as {told}"))
+    return films, copies
 
 
 def _suffixes() -> str:
