@@ -37,7 +37,7 @@ def differences(pairs: tuple[MeasuredPair, ...], name: str, unit: str) -> list[f
 
 def test_every_annotated_measurement_is_paired_once() -> None:
     pairs = paired(shifted(TRUTH, 3, 1))
-    known = [m for m in measure(TRUTH, film("a", TRUTH, view="lateral").geometry)]
+    known = measure(TRUTH, film("a", TRUTH, view="lateral").geometry)
     told = [(m.name, m.levels, m.unit, m.definition) for m in known if m.value is not None]
     assert [(p.name, p.levels, p.unit, p.definition) for p in pairs] == told
     assert len(told) > 40
@@ -50,7 +50,7 @@ def test_a_level_shift_does_not_spoil_slips_but_is_counted() -> None:
     pairs = paired(replace(TRUTH, levels=named))
     assert differences(pairs, "slip", "%") == pytest.approx([0.0] * 5, abs=1e-9)
     slips = [pair for pair in pairs if (pair.name, pair.unit) == ("slip", "%")]
-    assert [pair.called for pair in slips][0] == ("T12", "L1")
+    assert slips[0].called == ("T12", "L1")
     assert all(pair.misnamed for pair in slips)
     lordosis = reasons(pairs, "lordosis")
     assert lordosis["L1-S1"] == lordosis["L4-S1"] == "level undetermined"
