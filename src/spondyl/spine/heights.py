@@ -50,10 +50,9 @@ def discs(pairs: Sequence[tuple[int, int]], names: Sequence[str]) -> Iterator[Qu
 
     A height is the distance of two opposite corners (mean: of the endplates' centres) at right
     angles to the line that halves the angle between the two endplates, so that a slip alone does
-    not change it. So do Frobin et al. (Clin Biomech 1997), with the mid planes of the vertebrae
-    where these formulas have the endplates: a sacrum of two corners has no mid plane. Negative
-    where the corners have passed each other. The mean of both ends is the two-point method that is
-    named after Dabbs; the depth of the vertebra above takes the magnification out.
+    not change it. Negative where the corners have passed each other. The mean of both ends is the
+    two-point method that is named after Dabbs; the depth of the vertebra above takes the
+    magnification out. ``docs/measurements.md`` has the sources.
     """
     for pair in pairs:
         levels = names[pair[0]], names[pair[1]]
