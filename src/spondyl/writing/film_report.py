@@ -181,7 +181,8 @@ def _row(measured: Measurement, grade: Measurement | None, remarks: _Remarks, *,
     if measured.value is None:
         cells = (Cell("-"), Cell(""), Cell(measured.note or "", prose=True))
         return Row(label, cells, note=measured.definition)
-    notes = [each.note for each in (measured, grade) if each is not None and each.note]
+    said = [each.note for each in (measured, grade) if each is not None and each.note]
+    notes = [part for note in said for part in note.split("; ")]
     if (known := measured.reference) is not None:
         notes.append(f"z against {known.group} ({known.source})")
     cells = (

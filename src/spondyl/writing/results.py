@@ -14,7 +14,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from spondyl.atomic import write_json, write_text, write_with
-from spondyl.data.coco import write_coco
+from spondyl.data.coco import relative_name, write_coco
 from spondyl.data.facts import FIELD
 from spondyl.data.slicer import SUFFIX, to_slicer
 from spondyl.errors import SpondylError
@@ -142,9 +142,10 @@ class Results:
         return picture
 
     def _write_slicer(self, film: MeasuredFilm) -> None:
-        data = to_slicer(film.sample, film.sample.path.name)
+        path = film_path(self.out, "slicer", film.key)
+        data = to_slicer(film.sample, relative_name(film.sample.path, path.parent))
         data[FIELD] |= {"made_by": dict(self.made_by)}
-        write_json(film_path(self.out, "slicer", film.key), data)
+        write_json(path, data)
 
     def _write_dicom(self, film: MeasuredFilm, source: Source) -> None:
         """The DICOM objects: unlike all other files they say whose film it is."""
