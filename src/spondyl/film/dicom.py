@@ -10,23 +10,33 @@ from typing import Any, Final
 
 import numpy as np
 from jaxtyping import Bool, Float32, Shaped
-from pydicom import Dataset, dcmread
+from pydicom import Dataset, dcmread, uid
 from pydicom.dataset import FileMetaDataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_file_meta_info
 from pydicom.filewriter import write_file_meta_info
 from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
 from pydicom.pixels.utils import pixel_array
-from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
 from spondyl.errors import FilmError
 from spondyl.film.guarding import alias, check_size, one_line, shown, silence, stretch
 from spondyl.film.header import notes_of, person_of, pixel_aspect, pixel_spacing, view_of
 from spondyl.film.kind import MODALITIES, colour_kind, no_film, not_a_radiograph, other_body_part
+from spondyl.film.lossless import decode_apart
 from spondyl.film.radiograph import Radiograph
 from spondyl.film.shutter import unshuttered
 
 MAX_INFLATED: Final = 256 * 2**20
+
+_LOSSLESS_JPEG: Final = (uid.JPEGLossless, uid.JPEGLosslessSV1)
+
+# Not gdcm where there is another: some damaged streams make it end the process.
+_DECODERS: Final = {
+    uid.JPEGBaseline8Bit: "pillow", uid.JPEGExtended12Bit: "pillow",
+    uid.JPEGLSLossless: "pyjpegls", uid.JPEGLSNearLossless: "pyjpegls",
+    uid.JPEG2000Lossless: "pylibjpeg", uid.JPEG2000: "pylibjpeg",
+    uid.RLELossless: "pydicom",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +103,7 @@ def read_dicom(path: Path, frame: int | None = None) -> Radiograph:
         if "PixelData" not in data:
             raise FilmError(f"{name}: no pixel data")
         with one_line(name, "cannot be decoded"):
-            stored = _decoded(name, data, frame)
+            stored = _decoded(path, data, frame)
         with one_line(name, "cannot be decoded", tell=False):
             pixels = _pixels(name, data, stored, aspect=aspect)
     return Radiograph(pixels, spacing, aspect, view, source, person, notes)
@@ -101,7 +111,7 @@ def read_dicom(path: Path, frame: int | None = None) -> Radiograph:
 
 def _read(path: Path, *, pixels: bool) -> Dataset:
     meta = read_file_meta_info(path)
-    deflated = meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian
+    deflated = meta.get("TransferSyntaxUID") == uid.DeflatedExplicitVRLittleEndian
     source: Any = _inflated(path, meta) if deflated else path
     return dcmread(source, stop_before_pixels=not pixels)
 
@@ -113,7 +123,7 @@ def _inflated(path: Path, meta: FileMetaDataset) -> DicomBytesIO:
     data = inflater.decompress(path.read_bytes()[start:], MAX_INFLATED)
     if inflater.unconsumed_tail:
         raise FilmError(f"{shown(path)}: inflates to more than {MAX_INFLATED} bytes")
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian
     plain = DicomBytesIO()
     plain.write(bytes(128) + b"DICM")
     write_file_meta_info(plain, meta, enforce_standard=False)
@@ -123,8 +133,8 @@ def _inflated(path: Path, meta: FileMetaDataset) -> DicomBytesIO:
 
 
 def _identity(path: Path, data: Dataset) -> str:
-    uid = data.get("SOPInstanceUID") or data.file_meta.get("MediaStorageSOPInstanceUID")
-    return str(uid) if uid else hashlib.sha256(path.read_bytes()).hexdigest()
+    name = data.get("SOPInstanceUID") or data.file_meta.get("MediaStorageSOPInstanceUID")
+    return str(name) if name else hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _frames(data: Dataset) -> int:
@@ -157,11 +167,15 @@ def _check_pixel_kind(name: str, data: Dataset) -> None:
         raise FilmError(f"{name}: {allocated} bits a pixel, {stored} used, need 8 or 16")
 
 
-def _decoded(name: str, data: Dataset, frame: int | None) -> Shaped[np.ndarray, "h w"]:
-    several = frame is not None and _frames(data) > 1
-    stored = pixel_array(data, index=frame - 1) if frame and several else data.pixel_array
+def _decoded(path: Path, data: Dataset, frame: int | None) -> Shaped[np.ndarray, "h w"]:
+    index = frame - 1 if frame and _frames(data) > 1 else None
+    syntax = data.file_meta.TransferSyntaxUID
+    if syntax in _LOSSLESS_JPEG:
+        stored = decode_apart(path, index)
+    else:
+        stored = pixel_array(data, index=index, decoding_plugin=_DECODERS.get(syntax, ""))
     if stored.shape != (data.Rows, data.Columns):
-        raise FilmError(f"{name}: decodes to {stored.shape}, the header says otherwise")
+        raise FilmError(f"{shown(path)}: decodes to {stored.shape}, the header says otherwise")
     return stored
 
 
