@@ -128,6 +128,10 @@ def test_the_whole_way_goes_through_the_command_line(
     assert said.code == 0
     assert all(name in said.out for name in ("all", "ordinal", "matched", "3 films"))
     assert (judged / "evaluation.json").is_file()
+    with (judged / "measurements.csv").open(encoding="utf-8", newline="") as file:
+        measured = list(csv.DictReader(file))
+    assert {row["film"] for row in measured} == set(keys)
+    assert all(row["predicted"] or row["reason"] for row in measured)
     again = ("evaluate", found / "predictions.json", phantoms, *part, "--out", judged)
     assert "--overwrite" in run(*again).lines[0]
     assert run(*again, "--overwrite").code == 0
