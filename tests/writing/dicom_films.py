@@ -1,5 +1,6 @@
 """Films as DICOM files for the tests of what is written about them, and who may check it."""
 
+import importlib.util
 import shutil
 import subprocess
 from dataclasses import replace
@@ -67,6 +68,14 @@ def write_film(path: Path, kind: str = "CR", *, frames: int = 1, **tags: Any) ->
             delattr(data, name)
     data.save_as(path, enforce_file_format=True)
     return path
+
+
+def real_film(folder: Path) -> Path:
+    """A chest as CR, MONOCHROME1, in ``folder``; the test is skipped where it is not installed."""
+    where = importlib.util.find_spec("data_store")
+    if where is None or where.origin is None:
+        pytest.skip("the package pydicom-data, which holds real films, is not installed")
+    return Path(shutil.copy(Path(where.origin).parent / "data" / "RG1_UNCI.dcm", folder))
 
 
 def found(view: View = "lateral") -> Landmarks:

@@ -1,11 +1,23 @@
 """Presentation states: valid, drawn at the right pixels, and the film looks as it should."""
 
+import io
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from dicom_films import IDENTITY, KINDS, MADE_BY, a_few, complaints, film, found, run, write_film
+from dicom_films import (
+    IDENTITY,
+    KINDS,
+    MADE_BY,
+    a_few,
+    complaints,
+    film,
+    found,
+    real_film,
+    run,
+    write_film,
+)
 from PIL import Image
 from pydicom import Dataset, dcmread
 
@@ -98,6 +110,12 @@ def test_dciodvfy_finds_no_error_and_dcmtk_takes_it(tmp_path, kind, tags):
         assert "Test passed" in run("dcmpschk", path)
 
 
+def render(folder: Path, source: Path, *options: str | Path) -> bytes:
+    """The film as dcmtk shows it, as a PGM."""
+    run("dcmp2pgm", *options, source, folder / "shown.pgm")
+    return (folder / "shown.pgm").read_bytes()
+
+
 WINDOW = {"WindowCenter": 1500, "WindowWidth": 2000}
 
 
@@ -115,8 +133,7 @@ WINDOW = {"WindowCenter": 1500, "WindowWidth": 2000}
 def test_dcmtk_shows_the_film_through_it_as_we_read_the_film(tmp_path, tags):
     """Another implementation of the grey-scale pipeline agrees, polarity included."""
     source = write_film(tmp_path / "film.dcm", **tags)
-    run("dcmp2pgm", "-p", written(source), source, tmp_path / "shown.pgm")
-    shown = np.asarray(Image.open(tmp_path / "shown.pgm"), dtype=float)
+    shown = np.asarray(Image.open(io.BytesIO(render(tmp_path, source, "-p", written(source)))))
     ours = read_radiograph(source).pixels
     assert shown.shape == ours.shape
     assert np.corrcoef(shown.ravel(), ours.ravel())[0, 1] > 0.99
@@ -138,8 +155,8 @@ def test_a_table_goes_before_a_window_and_spans_sixteen_bits(tmp_path):
     stored = np.frombuffer(voi.VOILUTSequence[0].LUTData, "<u2")
     np.testing.assert_allclose(stored, np.arange(4096.0) ** 2 / 4095 * 65535 / 4095, atol=17)
     assert complaints(source.with_suffix(".pr.dcm")) == []
-    run("dcmp2pgm", "-p", source.with_suffix(".pr.dcm"), source, tmp_path / "shown.pgm")
-    shown = np.asarray(Image.open(tmp_path / "shown.pgm"), dtype=float)
+    drawn = render(tmp_path, source, "-p", source.with_suffix(".pr.dcm"))
+    shown = np.asarray(Image.open(io.BytesIO(drawn)))
     ours = read_radiograph(source).pixels
     assert np.corrcoef(shown.ravel(), ours.ravel())[0, 1] > 0.99
 
@@ -185,6 +202,28 @@ def test_it_belongs_to_the_study_and_a_second_run_replaces_it(tmp_path):
         assert state[keyword].value == original[keyword].value
     assert state.SOPInstanceUID == again.SOPInstanceUID != original.SOPInstanceUID
     assert state.SeriesInstanceUID == again.SeriesInstanceUID != original.SeriesInstanceUID
+
+
+def test_a_real_negative_film_is_drawn_on_without_an_error_and_shown_as_it_asks_to_be(tmp_path):
+    source = real_film(tmp_path)
+    path = written(source)
+    assert [line for line in complaints(path) if line.startswith("Error")] == []
+    assert dcmread(path).PresentationLUTShape == "INVERSE"
+    shown = [
+        Image.open(io.BytesIO(render(tmp_path, source, *options))) for options in ((), ("-p", path))
+    ]
+    np.testing.assert_array_equal(*map(np.asarray, shown))
+
+
+def test_a_shutter_stays_closed(tmp_path):
+    edges = dict(zip(("LeftVertical", "RightVertical", "UpperHorizontal", "LowerHorizontal"),
+                     (11, 200, 21, 400), strict=True))  # fmt: skip
+    shutter = {f"Shutter{side}Edge": edge for side, edge in edges.items()}
+    source = write_film(tmp_path / "film.dcm", ShutterShape="RECTANGULAR", **shutter)
+    state = dcmread(written(source))
+    assert {keyword: state[keyword].value for keyword in shutter} == shutter
+    assert (state.ShutterShape, state.ShutterPresentationValue) == ("RECTANGULAR", 0)
+    assert complaints(source.with_suffix(".pr.dcm")) == []
 
 
 def test_a_film_that_is_not_dicom_or_without_a_spine_has_none(tmp_path, make_film):

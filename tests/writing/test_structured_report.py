@@ -1,7 +1,5 @@
 """Structured reports: what is written is valid, belongs to the study, and reads back the same."""
 
-import importlib.util
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from dicom_films import (
     everything,
     film,
     found,
+    real_film,
     run,
     write_film,
 )
@@ -194,8 +193,9 @@ def test_the_same_run_gives_the_same_report_and_another_one_does_not(tmp_path):
                 "MONOCHROME1"}),
         ("DX", {"PatientOrientation": ["A", "F"], "ImagerPixelSpacing": [0.15, 0.15]}),
         ("DX", BARE),
+        ("XRF", {}),
     ],
-    ids=["CR", "CR of a side", "bare CR", "CR with odd values", "DX", "bare DX"],
+    ids=["CR", "CR of a side", "bare CR", "CR with odd values", "DX", "bare DX", "XRF"],
 )  # fmt: skip
 @pytest.mark.filterwarnings("ignore:Invalid value for VR")
 def test_dciodvfy_finds_no_error_and_dsrdump_no_fault(tmp_path, kind, tags):
@@ -223,11 +223,7 @@ def test_a_frame_of_several_is_named_in_every_reference(tmp_path):
 
 
 def test_a_real_film_is_reported_on_without_an_error(tmp_path):
-    where = importlib.util.find_spec("data_store")
-    if where is None or where.origin is None:
-        pytest.skip("the package pydicom-data, which holds real films, is not installed")
-    source = tmp_path / "film.dcm"
-    os.link(Path(where.origin).parent / "data" / "RG1_UNCI.dcm", source)
+    source = real_film(tmp_path)
     path = written(source)
     assert dcmread(path).PatientID == dcmread(source, stop_before_pixels=True).PatientID
     assert [line for line in complaints(path) if line.startswith("Error")] == []

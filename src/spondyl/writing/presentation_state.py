@@ -39,6 +39,17 @@ _LAYERS: Final = (
     pr.GraphicLayer("LEVELS", 2, "names of the vertebrae"),
     pr.GraphicLayer("MEASUREMENTS", 3, "the key numbers and the lines they are measured on"),
 )
+_SHUTTER: Final = (
+    "ShutterShape",
+    "ShutterLeftVerticalEdge",
+    "ShutterRightVerticalEdge",
+    "ShutterUpperHorizontalEdge",
+    "ShutterLowerHorizontalEdge",
+    "CenterOfCircularShutter",
+    "RadiusOfCircularShutter",
+    "VerticesOfThePolygonalShutter",
+    "ShutterPresentationValue",
+)
 _ENDPLATES: Final = ((SL, SR), (IL, IR))
 _WALLS: Final = ((SL, IL), (SR, IR))
 _FOOT: Final = (0.01, 0.96, 0.8, 0.99)  # of the displayed area: left, top, right, bottom
@@ -185,7 +196,7 @@ def _words(text: str, box: tuple[float, float, float, float]) -> pr.TextObject:
 
 
 def _show_as(state: Dataset, film: Dataset) -> None:
-    """Lets ``state`` show the film with the grey values and proportions that its header asks for.
+    """Lets ``state`` show the film's grey values, shutter and proportions as its header asks.
 
     highdicom reads them itself, but refuses a film with both a window and a table, and one of
     several frames without functional groups. As where the film is read, a table goes before a
@@ -206,6 +217,10 @@ def _show_as(state: Dataset, film: Dataset) -> None:
         state.ModalityLUTSequence = [_table(item) for item in film.ModalityLUTSequence]
     else:
         for keyword in ("RescaleIntercept", "RescaleSlope"):
+            _copy(film, state, keyword)
+    if film.get("ShutterShape"):
+        state.ShutterPresentationValue = 0
+        for keyword in _SHUTTER:
             _copy(film, state, keyword)
     aspect = pixel_aspect(film, pixel_spacing(film))
     area = state.DisplayedAreaSelectionSequence[0]

@@ -117,7 +117,7 @@ def _scheme() -> CodingSchemeIdentificationItem:
 def read_report(path: Path) -> tuple[Landmarks, tuple[Measurement, ...]]:
     """What :func:`structured_report` wrote, group by group.
 
-    Coordinates are stored as 32-bit floats: exact to 0.0003 px on a film of up to 4,096 px.
+    Coordinates are stored as 32-bit floats: exact to 0.00013 px on a film of up to 4,096 px.
     Numbers are exact, the ends of intervals to their last digits. The covariance of corners and
     the doubt of a prediction are not in the report.
 
@@ -129,7 +129,7 @@ def read_report(path: Path) -> tuple[Landmarks, tuple[Measurement, ...]]:
     with silence(), one_line(shown(path), "damaged report", tell=False):
         report = dcmread(path)
         if report.get("Manufacturer") == MAKER and report.get("Modality") == "SR":
-            root = sr.srread(path).content[0]
+            root = sr.ComprehensiveSR.from_dataset(report, copy=False).content[0]
             return _landmarks(root), tuple(_measurements(root))
     raise UsageError(f"{shown(path)}: not a structured report that spondyl wrote")
 
