@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from spondyl.film.radiograph import Radiograph
-from spondyl.spine.drawing import FOUND, REFERENCE, draw_overlay
+from spondyl.spine.drawing import (
+    FOUND,
+    MEASURED,
+    REFERENCE,
+    MarkedLine,
+    Words,
+    describe,
+    draw_overlay,
+)
 from spondyl.spine.landmarks import Landmarks
 
 
@@ -213,3 +221,78 @@ def test_vertebrae_without_a_name_are_counted_from_the_top() -> None:
     named, unnamed = (np.asarray(image) for image in (half, none))
     assert (named[300:420] == unnamed[300:420]).all()
     assert not (named[100:220] == unnamed[100:220]).all()
+
+
+LINE = MarkedLine((((70.0, 90.0), (130.0, 90.0)),), "slip 12.3 %")
+
+
+def test_measured_lines_are_drawn_over_the_landmarks_in_their_own_colour() -> None:
+    found = Landmarks(box(60, 90)[None])
+    image = draw_overlay(radiograph(), found, lines=[LINE], long_side=800)
+    assert at(image, [[100, 90], [80, 90]], 2) == [MEASURED] * 2
+    assert at(image, [[90, 130]], 2) == [FOUND]
+    none = draw_overlay(radiograph(), found, long_side=800)
+    assert not (np.asarray(none) == MEASURED).all(axis=-1).any()
+
+
+def test_words_of_lines_stand_left_of_them_or_else_clear_of_the_levels() -> None:
+    film = radiograph(width=400).geometry
+    wide = MarkedLine((((250.0, 90.0), (310.0, 90.0)),), "slip 12.3 %")
+    named = Landmarks(box(60, 90)[None], levels=("L4",))
+    [left] = [s for s in describe(film, named, lines=[wide]).shapes if words_of(s, "slip")]
+    assert (left.anchor, left.at[0] < 250 * 2.56) == ("end", True)
+    drawing = describe(film, named, lines=[LINE])
+    [right] = [s for s in drawing.shapes if words_of(s, "slip")]
+    [level] = [s for s in drawing.shapes if words_of(s, "L4")]
+    assert (right.anchor, level.anchor) == ("start", "start")
+    assert right.at[0] > level.at[0] + 20 * drawing.unit
+
+
+def words_of(shape: object, start: str) -> bool:
+    return isinstance(shape, Words) and shape.text.startswith(start)
+
+
+def test_the_words_of_two_lines_at_one_place_do_not_stand_on_each_other() -> None:
+    film = radiograph(width=400).geometry
+    ends = ((250.0, 90.0), (310.0, 90.0))
+    lines = [MarkedLine((ends,), name) for name in ("slip 1 %", "lordosis 2", "Cobb 3")]
+    drawing = describe(film, Landmarks(np.zeros((0, 4, 2))), lines=lines)
+    heights = [s.at[1] for s in drawing.shapes if isinstance(s, Words)][:3]
+    assert np.diff(heights) == pytest.approx([12 * drawing.unit] * 2)
+
+
+def test_a_measured_line_that_was_not_seen_is_left_out_with_its_words() -> None:
+    unseen = MarkedLine((((np.nan, np.nan), (50.0, 90.0)),), "slip")
+    drawing = describe(radiograph().geometry, Landmarks(np.zeros((0, 4, 2))), lines=[unseen])
+    assert [s.text for s in drawing.shapes if isinstance(s, Words)] == ["research use only"]
+
+
+# linear sRGB as people without one kind of cone see it: Machado, Oliveira, Fernandes 2009,
+# severity 1
+DEFICIENCIES = {
+    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216],
+                   [-0.003882, -0.048116, 1.051998]],
+    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413],
+                     [-0.011820, 0.042940, 0.968881]],
+    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602],
+                   [0.004733, 0.691367, 0.303900]],
+}  # fmt: skip
+
+
+def lab(colour: tuple[int, int, int], seen: list[list[float]]) -> np.ndarray:
+    """CIE L*a*b* (D65) of an sRGB colour as somebody sees it."""
+    share = np.array(colour) / 255
+    linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
+    linear = np.clip(np.array(seen) @ linear, 0, 1)
+    to_xyz = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+    xyz = np.array(to_xyz) @ linear / [0.9505, 1.0, 1.089]
+    x, y, z = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+@pytest.mark.parametrize("kind", DEFICIENCIES)
+def test_the_three_colours_can_be_told_apart_by_the_colour_blind(kind: str) -> None:
+    """A difference of 20 in L*a*b* is far above the 2 to 3 that eyes just notice."""
+    seen = [lab(colour, DEFICIENCIES[kind]) for colour in (FOUND, REFERENCE, MEASURED)]
+    distances = [np.linalg.norm(seen[a] - seen[b]) for a, b in ((0, 1), (0, 2), (1, 2))]
+    assert min(distances) > 20

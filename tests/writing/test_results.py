@@ -133,7 +133,7 @@ def test_what_no_longer_holds_is_removed_and_what_is_not_ours_stays(tmp_path: Pa
     assert len(list(tmp_path.rglob("mine.txt"))) == 3
 
 
-@pytest.mark.parametrize("after", (1, 2, 5, 7, 10))
+@pytest.mark.parametrize("after", [1, 2, 5, 7, 10])
 def test_a_call_that_is_killed_leaves_whole_files_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
 ) -> None:
