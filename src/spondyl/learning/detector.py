@@ -66,7 +66,8 @@ class PooledDetector:
     the three numbers. ``calibration`` stands for those of the members: the mean of each threshold,
     the geometric mean of the temperatures. A member's level logits are scaled to that temperature,
     so that each counts as its own calibration has it. What it says of errors is the widest of what
-    the members say (``pooled_uncertainty``). The members have one input size and codec.
+    the members say (``pooled_uncertainty``); films are refused by what the first one knows. The
+    members have one input size and codec.
     """
 
     def __init__(self, members: Sequence[Member], *, tta: int = 1, mc_dropout: int = 0) -> None:
@@ -186,6 +187,7 @@ def _pooled(calibrations: Sequence[Calibration]) -> Calibration:
         fmean(each.name_threshold for each in calibrations),
         fmean(each.score_threshold for each in calibrations),
         pooled_uncertainty([each.uncertainty for each in calibrations]),
+        calibrations[0].trust,
     )
 
 
