@@ -238,10 +238,11 @@ def test_measured_lines_are_drawn_over_the_landmarks_in_their_own_colour() -> No
 def test_words_of_lines_stand_left_of_them_or_else_clear_of_the_levels() -> None:
     film = radiograph(width=400).geometry
     wide = MarkedLine((((250.0, 90.0), (310.0, 90.0)),), "slip 12.3 %")
-    named = Landmarks(box(60, 90)[None], levels=("L4",))
+    near = MarkedLine((((25.0, 90.0), (85.0, 90.0)),), "slip 12.3 %")
+    named = Landmarks(box(20, 90)[None], levels=("L4",))
     [left] = [s for s in describe(film, named, lines=[wide]).shapes if words_of(s, "slip")]
     assert (left.anchor, left.at[0] < 250 * 2.56) == ("end", True)
-    drawing = describe(film, named, lines=[LINE])
+    drawing = describe(film, named, lines=[near])
     [right] = [s for s in drawing.shapes if words_of(s, "slip")]
     [level] = [s for s in drawing.shapes if words_of(s, "L4")]
     assert (right.anchor, level.anchor) == ("start", "start")
