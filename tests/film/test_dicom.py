@@ -2,6 +2,7 @@
 
 import csv
 import importlib.util
+import io
 import struct
 import zlib
 from pathlib import Path
@@ -12,9 +13,11 @@ import pydicom.data
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from pydicom import Dataset, dcmread, uid
+from pydicom.encaps import encapsulate
 
-from film.dx import ENCODINGS, values, write
+from film.dx import ENCODINGS, make_dx, values, write
 from spondyl.errors import FilmError
 from spondyl.film import dicom
 from spondyl.film.reading import film_size, read_radiograph
@@ -83,6 +86,18 @@ def test_files_that_other_programs_encoded_give_the_same_pixels(tmp_path, name):
         data.save_as(tmp_path / f"{source}.dcm")
         films.append(read_radiograph(tmp_path / f"{source}.dcm"))
     np.testing.assert_array_equal(films[1].pixels, films[0].pixels)
+
+
+def test_jpeg_of_eight_bits_is_within_two_grey_values(tmp_path):
+    stored = np.add.outer(np.arange(80), np.arange(96)).astype(np.uint8)
+    packed = io.BytesIO()
+    Image.fromarray(stored).save(packed, format="JPEG", quality=95)
+    data = make_dx(stored, bits=8)
+    data.file_meta.TransferSyntaxUID = uid.JPEGBaseline8Bit
+    data.PixelData = encapsulate([packed.getvalue()])
+    data.save_as(tmp_path / "film.dcm", enforce_file_format=True)
+    pixels = read_radiograph(tmp_path / "film.dcm").pixels
+    np.testing.assert_allclose(pixels * stored.max(), stored, atol=2)
 
 
 @pytest.mark.filterwarnings("ignore")  # these files have odd headers
