@@ -62,7 +62,6 @@ TRAITS: Final[tuple[Trait, ...]] = (
     Trait("spacing", "the unevenness of that distance", "ratio", _PERCENT),
     Trait("height_change", "the difference in height of neighbours", "ratio", _PERCENT),
     Trait("width_change", "the difference in width of neighbours", "ratio", _PERCENT),
-    Trait("growth", "the growth in width from one vertebra to the next", "number", _PERCENT),
     Trait("aspect", "the width of the vertebrae over their height", "number"),
     Trait("tilt", "the angle between neighbours", "ratio", _DEGREES),
     Trait("sidestep", "the shift across the spine from one to the next", "ratio", _PERCENT),
@@ -111,7 +110,6 @@ def _sizes(found: Landmarks) -> dict[str, float]:
         "spacing": _rms(pitch - _median(pitch)),
         "height_change": _rms(np.diff(heights)),
         "width_change": _rms(np.diff(widths)),
-        "growth": _slope(widths),
         "aspect": float(np.exp(_median(widths - heights))),
     }
 
@@ -177,12 +175,3 @@ def _median(values: Float64[np.ndarray, " n"]) -> float:
 
 def _rms(values: Float64[np.ndarray, " n"]) -> float:
     return float(np.sqrt(_mean(values**2)))
-
-
-def _slope(values: Float64[np.ndarray, " n"]) -> float:
-    """Least squares, per place; NaN with fewer than two values."""
-    place = np.flatnonzero(~np.isnan(values))
-    if len(place) < 2:
-        return np.nan
-    centred = place - place.mean()
-    return float(centred @ values[place] / (centred @ centred))
