@@ -62,6 +62,17 @@ whatever their study numbers say (238 and 239 are one); the official test split 
 labels are taken as released, known faults included. No film of the set is in this repository.
 """
 
+ABSTENTION = """
+## What is refused
+
+`benchmarks/abstention.py` fits the trust of a network on films that it was not trained on, and
+shows it unseen films of the same kind and much else (`benchmarks/others.py` draws other parts of
+the body). Every film is said to be of the view that the network knows: only its pixels can tell.
+"Confidence" is the simplest rival: the mean confidence of the corners, with a limit that refuses as
+many films of the calibration. AUROC: the chance that such a film is more doubtful than a good one.
+What the traits are and what they cannot see: [Abstention](abstention.md).
+"""
+
 CODECS = {
     "set": "`set`",
     "slots-top": "`slots`, from the top",
@@ -84,6 +95,8 @@ def page() -> str:
     parts += [COMPARISON, *(comparison(read(path)) for path in comparisons if path.exists())]
     aasces = [HERE / "aasce.json", HERE / "gpu" / "aasce.json"]
     parts += [AASCE, *(aasce(read(path)) for path in aasces if path.exists())]
+    if (path := HERE / "abstention.json").exists():
+        parts += [ABSTENTION, *(refused(name, each) for name, each in read(path).items())]
     return "".join(parts)
 
 
@@ -230,6 +243,34 @@ def aasce(results: dict[str, Any]) -> str:
     return text + cobb_lines(evaluation)
 
 
+def refused(view: str, results: dict[str, Any]) -> str:
+    """What one network's trust refuses, kind by kind."""
+    fitted, risk = results["calibration"], results["risk"]
+    text = (
+        f"\n**A network for {'AP' if view == 'ap' else view} films**"
+        f" ({results['made_by']['network']}, trust fitted on {fitted['films']} films;"
+        f" {results['made_by']['device']})\n\n"
+        "| films | N | refused | % | by confidence | AUROC | AUROC of confidence |\n"
+        "|---|---|---|---|---|---|---|\n"
+    )
+    for name, row in {"good, unseen": results["good"], **results["kinds"]}.items():
+        low, high = row["interval"]
+        share = 100 * row["refused"] / row["films"]
+        areas = ["-", "-"] if row is results["good"] else [
+            f"{row[key]:.3f}" for key in ("auroc", "auroc_of_confidence")
+        ]  # fmt: skip
+        text += (
+            f"| {name} | {row['films']} | {row['refused']} | {share:.1f} [{low:.1f}, {high:.1f}]"
+            f" | {row['refused_by_confidence']} | {' | '.join(areas)} |\n"
+        )
+    return text + (
+        f"\nError of the unseen good films (px at 512, 48 px a missed corner): mean of the kept"
+        f" {risk['kept_error']:.2f}, of the refused"
+        f" {risk['refused_error']:.2f}; area under the risk-coverage curve {risk['area']:.3f}"
+        f" (by true error {risk['oracle_area']:.3f}, by lot {risk['random_area']:.3f}).\n"
+    )
+
+
 def cobb_lines(evaluation: Evaluation) -> str:
     """SMAPE, and how each angle agrees."""
     if (cobb := evaluation.cobb) is None or evaluation.agreement is None:
@@ -237,8 +278,8 @@ def cobb_lines(evaluation: Evaluation) -> str:
     text = (
         f"\nCobb angles from predicted against those from annotated corners, on {cobb.films} films"
         f" (on {cobb.unmeasured} more the prediction gives none): SMAPE {cobb.smape!s} %."
-        " Published: 21.71 % (the challenge's winner, hidden test), 8.28 % (S2D-VLI, public test split); they"
-        " are of other films. Within 7.2 deg lie 95 % of the differences between two people"
+        " Published: 21.71 % (the challenge's winner, hidden test), 8.28 % (S2D-VLI, public test"
+        " split); they are of other films. Within 7.2 deg lie 95 % of the differences between two people"
         " (Morrissy et al. 1990).\n\n"
         "| angle | MAE, deg | bias, deg | limits of agreement, deg | ICC(2,1) |"
         " within 7.2 deg, % |\n"

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Final
 
 import numpy as np
@@ -205,7 +206,7 @@ def _score(pairs: Sequence[MeasuredPair], seed: int) -> MeasurementScore:
         mae=mae, bias=bias, sd=sd, lower=lower, upper=upper, icc=icc,
         human=limit, within_human=within,
         intervals=len(stated),
-        stated=100.0 * float(np.mean(stated)) if stated else None,
+        stated=100.0 * fmean(stated) if stated else None,
         coverage=coverage, width=width,
     )  # fmt: skip
 
