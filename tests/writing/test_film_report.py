@@ -52,9 +52,18 @@ def test_a_number_stands_with_its_interval_its_grade_and_the_definition() -> Non
     assert "z against adults (Somebody 1999)" in page.text
 
 
-def test_where_there_is_no_number_the_page_says_why() -> None:
-    page = page_of(film_of(slip(None, note="a corner was not seen"), slip(3.0)))
-    assert "slip posterior corner - a corner was not seen" in page.text
+def test_where_there_is_no_number_the_page_says_why_once_for_each_reason() -> None:
+    why = "a corner was not seen"
+    other = replace(slip(None, note=why), name="disc angle")
+    third = replace(slip(None, note="too uncertain"), name="mean disc height")
+    text = page_of(film_of(slip(None, note=why), other, third, slip(3.0))).text
+    assert f"slip, disc angle - {why} mean disc height - too uncertain" in text
+
+
+def test_a_tile_says_the_first_number_with_its_grade() -> None:
+    known = {"low": 10.06, "high": 14.5, "coverage": 0.9}
+    text = page_of(film_of(slip(12.34, **known), grade(probability=0.826))).text
+    assert "12.3 % slip L4-L5 [10.1, 14.5], grade I, 83 %" in text
 
 
 def test_the_page_of_a_refused_film_has_its_reason_and_no_number() -> None:
@@ -72,7 +81,7 @@ def test_every_value_of_a_film_is_on_its_page(seed: int) -> None:
     for each in measured.measurements:
         assert shown_value(each) in text
         assert each.name in text or each.unit == "grade"
-        assert each.definition in text or each.unit == "grade"
+        assert each.definition in text or each.unit == "grade" or each.value is None
 
 
 def test_a_remark_that_many_numbers_share_is_written_once_a_table() -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Final
 
 from spondyl.spine.chain import level_note
@@ -54,7 +55,10 @@ def film_page(
     return Page(
         title=film.key,
         subtitle=_subtitle(film),
-        tiles=tuple(map(_tile, key_numbers(film.measurements))),
+        tiles=tuple(
+            _tile(each, _grade_of(each, film.measurements))
+            for each in key_numbers(film.measurements)
+        ),
         sections=tuple(_sections(film, made_by)),
         plate=picture,
         back=back,
@@ -88,9 +92,10 @@ def _subtitle(film: MeasuredFilm) -> str:
     return " · ".join(parts)
 
 
-def _tile(measured: Measurement) -> Tile:
-    words = [f"{measured.name} {shown_levels(measured)}", shown_interval(measured)]
-    return Tile(shown_value(measured), " ".join(word for word in words if word))
+def _tile(measured: Measurement, grade: Measurement | None) -> Tile:
+    said = [f"{measured.name} {shown_levels(measured)}", shown_interval(measured)]
+    words = " ".join(word for word in said if word)
+    return Tile(shown_value(measured), words if grade is None else f"{words}, {_graded(grade)}")
 
 
 def _sections(film: MeasuredFilm, made_by: Mapping[str, str]) -> Iterator[Section]:
@@ -140,21 +145,45 @@ class _Remarks:
 def _table(title: str, measured: Sequence[Measurement]) -> Section:
     """By level; a grade stands in the line of what it grades."""
     remarks = _Remarks()
-    rows: list[Row] = []
-    level = ""
-    grades = {(each.levels, each.lines): each for each in measured if each.unit == "grade"}
     plain = [each for each in measured if each.unit != "grade"]
-    for each in sorted(plain, key=_Ranks.of(plain)) if title != "Curvature" else plain:
-        if title != "Curvature" and shown_levels(each) != level:
-            level = shown_levels(each)
-            rows.append(Row(level))
-        graded = each.unit == "%"
-        rows.append(_row(each, grades.get((each.levels, each.lines)) if graded else None, remarks,
-                         label=_label(each, title)))  # fmt: skip
+    rows: list[Row] = []
+    if title == "Curvature":
+        rows += _rows(plain, measured, remarks, named=True)
+    else:
+        for levels, own in groupby(sorted(plain, key=_Ranks.of(plain)), key=shown_levels):
+            rows += [Row(levels), *_rows(list(own), measured, remarks, named=False)]
     coverage = next((each.coverage for each in plain if each.coverage), None)
     interval = f"value [{100 * coverage:.0f} % interval]" if coverage else "value"
     columns = ("", interval, "grade, z score", "remark")
     return Section(title, table=Table(columns, tuple(rows)), remarks=tuple(remarks.told))
+
+
+def _rows(
+    plain: Sequence[Measurement],
+    every: Sequence[Measurement],
+    remarks: _Remarks,
+    *,
+    named: bool,
+) -> Iterator[Row]:
+    """A line each; what is missing for one reason shares a line."""
+    missing: dict[str, list[str]] = defaultdict(list)
+    for each in plain:
+        label = f"{each.name} {shown_levels(each)}".strip() if named else each.name
+        if each.value is None:
+            missing[each.note or ""].append(label)
+        else:
+            yield _row(each, _grade_of(each, every), remarks, label=label)
+    for reason, labels in missing.items():
+        cells = (Cell("-"), Cell(""), Cell(reason, prose=True))
+        yield Row(", ".join(dict.fromkeys(labels)), cells)
+
+
+def _grade_of(measured: Measurement, every: Sequence[Measurement]) -> Measurement | None:
+    """The grade of a share, which was measured on the same lines."""
+    if measured.unit != "%":
+        return None
+    same = measured.levels, measured.lines
+    return next((g for g in every if g.unit == "grade" and (g.levels, g.lines) == same), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,15 +201,7 @@ class _Ranks:
         return self.places[measured.levels]
 
 
-def _label(measured: Measurement, title: str) -> str:
-    levels = shown_levels(measured)
-    return f"{measured.name} {levels}".strip() if title == "Curvature" else measured.name
-
-
 def _row(measured: Measurement, grade: Measurement | None, remarks: _Remarks, *, label: str) -> Row:
-    if measured.value is None:
-        cells = (Cell("-"), Cell(""), Cell(measured.note or "", prose=True))
-        return Row(label, cells, note=measured.definition)
     said = [each.note for each in (measured, grade) if each is not None and each.note]
     notes = [part for note in said for part in note.split("; ")]
     if (known := measured.reference) is not None:
@@ -203,6 +224,10 @@ def _compared(measured: Measurement, grade: Measurement | None) -> str:
     if measured.reference is not None:
         words.append(f"z {measured.reference.z:+.1f}")
     return "; ".join(words)
+
+
+def _graded(grade: Measurement) -> str:
+    return ", ".join(part for part in (shown_value(grade), shown_interval(grade)) if part)
 
 
 def _facts(film: MeasuredFilm) -> dict[str, str]:

@@ -46,6 +46,7 @@ _KINDS: Final = {
     "sr": ".dcm", "gsps": ".dcm",
 }  # fmt: skip
 _FOLDERS: Final = {kind: "overlays" if kind == "svg" else kind for kind in _KINDS}
+_CAPTION: Final = "Amber: the landmarks. Magenta: what the first numbers were measured on."
 _THUMBNAIL: Final = 220  # px of its longer side
 
 
@@ -164,7 +165,7 @@ class Results:
     def _report(self, film: MeasuredFilm, picture: Image.Image | None) -> None:
         path = film_path(self.out, "reports", film.key)
         batch = f"{self.prefix}report.html"
-        whole, small = (None, None) if picture is None else _embedded(film.key, picture)
+        whole, small = (None, None) if picture is None else _embedded(picture)
         back = f"../{batch}", "All films"
         write_text(path, render(film_page(film, made_by=self.made_by, picture=whole, back=back)))
         self._shown.append(Shown(film, f"reports/{path.name}", small))
@@ -202,9 +203,9 @@ def _keys(path: Path, films: str, name: str) -> list[str]:
         return []
 
 
-def _embedded(key: str, picture: Image.Image) -> tuple[Picture, Picture]:
+def _embedded(picture: Image.Image) -> tuple[Picture, Picture]:
     """The picture as a page shows it, and the small one of the batch."""
     buffer = io.BytesIO()
     picture.save(buffer, "PNG")
-    whole = embedded([(key, buffer.getvalue())])[0]
-    return whole, embedded([(key, buffer.getvalue())], side=_THUMBNAIL)[0]
+    whole = embedded([(_CAPTION, buffer.getvalue())])[0]
+    return whole, embedded([("", buffer.getvalue())], side=_THUMBNAIL)[0]
