@@ -265,10 +265,13 @@ def refused(view: str, results: dict[str, Any]) -> str:
         )
     return text + (
         f"\nError of the unseen good films (px at 512, 48 px a missed corner): mean of the kept"
-        f" {risk['kept_error']:.2f}, of the refused"
-        f" {risk['refused_error']:.2f}; area under the risk-coverage curve {risk['area']:.3f}"
+        f" {px(risk['kept_error'])}, of the refused {px(risk['refused_error'])}; area under the risk-coverage curve {risk['area']:.3f}"
         f" (by true error {risk['oracle_area']:.3f}, by lot {risk['random_area']:.3f}).\n"
     )
+
+
+def px(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
 
 
 def cobb_lines(evaluation: Evaluation) -> str:
@@ -279,8 +282,8 @@ def cobb_lines(evaluation: Evaluation) -> str:
         f"\nCobb angles from predicted against those from annotated corners, on {cobb.films} films"
         f" (on {cobb.unmeasured} more the prediction gives none): SMAPE {cobb.smape!s} %."
         " Published: 21.71 % (the challenge's winner, hidden test), 8.28 % (S2D-VLI, public test"
-        " split); they are of other films. Within 7.2 deg lie 95 % of the differences between two people"
-        " (Morrissy et al. 1990).\n\n"
+        " split); they are of other films. Within 7.2 deg lie 95 % of the differences between two"
+        " people (Morrissy et al. 1990).\n\n"
         "| angle | MAE, deg | bias, deg | limits of agreement, deg | ICC(2,1) |"
         " within 7.2 deg, % |\n"
         "|---|---|---|---|---|---|\n"
