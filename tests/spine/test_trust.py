@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -40,6 +41,7 @@ def judged(trust: Trust, found: Detections) -> Landmarks:
     return to_landmarks(found, ordered=False, calibration=replace(KNOWN, trust=trust))
 
 
+@cache
 def films(seed: int, count: int) -> list[tuple[Detections, Landmarks]]:
     rng = np.random.default_rng(seed)
     return [(found, chain(found)) for found in (seen(rng) for _ in range(count))]
@@ -80,9 +82,9 @@ def test_fewer_than_three_vertebrae_are_no_spine_and_nothing_is_more_doubtful(tr
 def spoilt(good: Detections, what: str) -> Detections:
     if what == "the mean confidence of the corners":
         return replace(good, corner_score=good.corner_score * 0.4)
-    if what == "the agreement on which side is anterior":
+    if what == "the agreement on the anterior side":
         return replace(good, facing_logit=good.facing_logit * (-1.0) ** np.arange(len(good)))
-    if what == "the levels from one vertebra to the next":
+    if what == "the step in level from one vertebra to the next":
         return replace(good, level_logits=good.level_logits[::-1])
     middle = good.corners.mean(axis=1, keepdims=True)
     wide = middle + (good.corners - middle) * [2.2, 1.0]
@@ -91,8 +93,8 @@ def spoilt(good: Detections, what: str) -> Detections:
 
 @pytest.mark.parametrize("what", [
     "the mean confidence of the corners",
-    "the agreement on which side is anterior",
-    "the levels from one vertebra to the next",
+    "the agreement on the anterior side",
+    "the step in level from one vertebra to the next",
     "the width of the vertebrae over their height",
 ])  # fmt: skip
 def test_the_reason_names_what_is_wrong(trust, good, what):

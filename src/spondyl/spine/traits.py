@@ -67,8 +67,8 @@ TRAITS: Final[tuple[Trait, ...]] = (
     Trait("sidestep", "the shift across the spine from one to the next", "ratio", _PERCENT),
     Trait("wedge", "the angle between the endplates of a vertebra", "ratio", _DEGREES),
     Trait("level_certainty", "the certainty of a vertebra's own level", "share"),
-    Trait("level_step", "the levels from one vertebra to the next", "number"),
-    Trait("facing", "the agreement on which side is anterior", "share"),
+    Trait("level_step", "the step in level from one vertebra to the next", "number"),
+    Trait("facing", "the agreement on the anterior side", "share"),
     Trait("strays", "the share of evidence that lies outside the spine", "ratio", _PERCENT),
 )
 
