@@ -11,7 +11,6 @@ from spondyl.errors import FilmError
 from spondyl.film.reading import read_radiograph
 from spondyl.film.shutter import unshuttered
 
-KINDS = ("Shutter", "Collimator")
 RECTANGLE = {"LeftVerticalEdge": 11, "RightVerticalEdge": 30, "UpperHorizontalEdge": 6,
              "LowerHorizontalEdge": 65}  # fmt: skip
 
@@ -30,42 +29,41 @@ def seen(data: Dataset, *, height: int = 80, width: int = 96, aspect: float = 1.
     return unshuttered(data, (height, width), aspect)
 
 
-@pytest.mark.parametrize("kind", KINDS)
 class TestShapes:
     """Pixels are counted by hand: rows and columns begin at 1, and the edges are seen."""
 
-    def test_a_rectangle(self, kind):
-        mask = seen(header(kind, "RECTANGULAR", **RECTANGLE))
+    def test_a_rectangle(self):
+        mask = seen(header("Shutter", "RECTANGULAR", **RECTANGLE))
         assert mask.sum() == 20 * 60  # columns 11 to 30, rows 6 to 65
         assert mask[5:65, 10:30].all()
 
-    def test_a_circle(self, kind):
-        found = seen(header(kind, "CIRCULAR", CenterOfCircular=[21, 41], RadiusOfCircular=5))
+    def test_a_circle(self):
+        found = seen(header("Shutter", "CIRCULAR", CenterOfCircular=[21, 41], RadiusOfCircular=5))
         assert found.sum() == 81  # points with whole x, y in a circle of radius 5 (OEIS A000328)
         rows, columns = np.nonzero(found)
         assert (rows.min(), rows.max(), columns.min(), columns.max()) == (15, 25, 35, 45)
 
-    def test_a_circle_is_round_in_mm(self, kind):
+    def test_a_circle_is_round_in_mm(self):
         """Pixels twice as high as wide: the radius is in columns, so half as many rows."""
-        data = header(kind, "CIRCULAR", CenterOfCircular=[41, 41], RadiusOfCircular=20)
+        data = header("Shutter", "CIRCULAR", CenterOfCircular=[41, 41], RadiusOfCircular=20)
         rows, columns = np.nonzero(seen(data, aspect=2.0))
         assert (np.ptp(rows), np.ptp(columns)) == (20, 40)
 
-    def test_a_polygon(self, kind):
+    def test_a_polygon(self):
         # row, column of each vertex: a right angle with legs of 10
-        data = header(kind, "POLYGONAL", VerticesOfThePolygonal=[11, 11, 11, 21, 21, 11])
+        data = header("Shutter", "POLYGONAL", VerticesOfThePolygonal=[11, 11, 11, 21, 21, 11])
         assert seen(data).sum() == 66  # whole points in it, edges included: 11 + 10 + ... + 1
 
-    def test_a_polygon_that_is_a_rectangle_is_the_rectangle(self, kind):
+    def test_a_polygon_that_is_a_rectangle_is_the_rectangle(self):
         corners = [6, 11, 6, 30, 65, 30, 65, 11]
-        polygon = seen(header(kind, "POLYGONAL", VerticesOfThePolygonal=corners))
-        np.testing.assert_array_equal(polygon, seen(header(kind, "RECTANGULAR", **RECTANGLE)))
+        polygon = seen(header("Shutter", "POLYGONAL", VerticesOfThePolygonal=corners))
+        np.testing.assert_array_equal(polygon, seen(header("Shutter", "RECTANGULAR", **RECTANGLE)))
 
-    def test_shapes_together_leave_the_least(self, kind):
-        rectangle = header(kind, "RECTANGULAR", **RECTANGLE)
+    def test_shapes_together_leave_the_least(self):
+        rectangle = header("Shutter", "RECTANGULAR", **RECTANGLE)
         circle = {"CenterOfCircular": [36, 21], "RadiusOfCircular": 12}
-        both = header(kind, ["RECTANGULAR", "CIRCULAR"], **RECTANGLE, **circle)
-        expected = seen(rectangle) & seen(header(kind, "CIRCULAR", **circle))
+        both = header("Shutter", ["RECTANGULAR", "CIRCULAR"], **RECTANGLE, **circle)
+        expected = seen(rectangle) & seen(header("Shutter", "CIRCULAR", **circle))
         np.testing.assert_array_equal(seen(both), expected)
         assert expected.sum() < min(seen(rectangle).sum(), 441)
 
@@ -87,15 +85,28 @@ class TestShapes:
             ("", {}),
         ],
     )  # fmt: skip
-    def test_a_shape_that_says_nothing_hides_nothing(self, kind, shapes, more):
-        assert seen(header(kind, shapes, **more)).all()
+    def test_a_shape_that_says_nothing_hides_nothing(self, shapes, more):
+        assert seen(header("Shutter", shapes, **more)).all()
 
 
 def test_shutter_and_collimator_count_together():
     data = header("Shutter", "RECTANGULAR", **RECTANGLE)
-    collimator = header("Collimator", "RECTANGULAR", **(RECTANGLE | {"LeftVerticalEdge": 21}))
-    data.update(collimator)
+    wide = RECTANGLE | {"LeftVerticalEdge": 21, "RightVerticalEdge": 96}
+    data.update(header("Collimator", "RECTANGULAR", **wide))
     assert seen(data).sum() == 10 * 60
+
+
+def test_a_round_collimator_counts_like_a_shutter_where_it_leaves_enough():
+    data = {"CenterOfCircular": [41, 49], "RadiusOfCircular": 30}
+    beam, shutter = (seen(header(kind, "CIRCULAR", **data)) for kind in ("Collimator", "Shutter"))
+    np.testing.assert_array_equal(beam, shutter)
+    assert not beam.all()
+
+
+def test_a_collimator_in_another_frame_than_the_film_hides_nothing():
+    edges = {"LeftVerticalEdge": -184, "RightVerticalEdge": 9}  # as a real header has them
+    beam = header("Collimator", "RECTANGULAR", **(RECTANGLE | edges))
+    assert seen(beam).all()
 
 
 @given(
@@ -122,8 +133,8 @@ class TestFilm:
         stored = self.STORED.copy()
         stored[:, :10] = 4095  # the bare plate beyond the shutter, brighter than any bone
         data = header("Shutter", "RECTANGULAR", **(RECTANGLE | {"RightVerticalEdge": 90}))
-        shutter = {element.keyword: element.value for element in data}
-        return read_radiograph(write(tmp_path / "film.dcm", stored, **shutter, **tags)).pixels
+        shutter = {element.keyword: element.value for element in data} | tags
+        return read_radiograph(write(tmp_path / "film.dcm", stored, **shutter)).pixels
 
     @pytest.mark.parametrize("kind", ["MONOCHROME1", "MONOCHROME2"])
     def test_what_lies_beyond_is_black_and_does_not_stretch_the_film(self, tmp_path, kind):
@@ -144,5 +155,5 @@ class TestFilm:
 
     def test_a_film_that_lies_wholly_beyond_is_blank(self, tmp_path):
         with pytest.raises(FilmError, match="blank, every pixel lies beyond the shutter"):
-            self.read(tmp_path, CollimatorShape="CIRCULAR", CenterOfCircularCollimator=[500, 500],
-                      RadiusOfCircularCollimator=9)  # fmt: skip
+            self.read(tmp_path, ShutterShape="CIRCULAR", CenterOfCircularShutter=[500, 500],
+                      RadiusOfCircularShutter=9)  # fmt: skip

@@ -12,27 +12,34 @@ from pydicom import Dataset
 Size = tuple[int, int]
 Kind = Literal["Shutter", "Collimator"]
 
+_LEAST_BEAM: Final = 0.25  # of the film: a collimator that leaves less is not believed
 _FARTHEST: Final = 1_000_000  # px; a vertex beyond it is a fault of the header
 
 
 def unshuttered(data: Dataset, size: Size, aspect: float) -> Bool[np.ndarray, "h w"]:
     """True where a film of (height, width) px is to be seen, by its header.
 
-    All shapes of the display shutter (PS3.3 C.7.6.11) and of the collimator (C.8.7.3) count
-    together, so that the least remains. Rows and columns count from 1, and the edges are to be
-    seen. The radius of a circle is in px along a row, so ``aspect`` (true height / width of a
-    pixel) makes it an ellipse in px. A shape that lacks a number, or is inside out, is left out.
+    All shapes of the display shutter (PS3.3 C.7.6.11) count together, so that the least remains;
+    so do those of the collimator (C.8.7.3). A collimator says where the beam was, not what to show,
+    and some headers have its edges in another frame: it counts only where it leaves at least a
+    quarter of the film. Rows and columns count from 1, and the edges are to be seen. The radius of
+    a circle is in px along a row, so ``aspect`` (true height / width of a pixel) makes it an
+    ellipse in px. A shape that lacks a number, or is inside out, is left out.
     """
+    beam = _within(data, size, aspect, "Collimator")
+    shown = _within(data, size, aspect, "Shutter")
+    return shown & beam if beam.mean() >= _LEAST_BEAM else shown
+
+
+def _within(data: Dataset, size: Size, aspect: float, kind: Kind) -> Bool[np.ndarray, "h w"]:
     seen = np.ones(size, dtype=np.bool_)
-    kinds: tuple[Kind, ...] = ("Shutter", "Collimator")
-    for kind in kinds:
-        shapes = _values(data, f"{kind}Shape")
-        if "RECTANGULAR" in shapes:
-            _keep_rectangle(seen, data, kind)
-        if "CIRCULAR" in shapes:
-            _keep_circle(seen, data, kind, aspect=aspect)
-        if "POLYGONAL" in shapes:
-            _keep_polygon(seen, data, kind)
+    shapes = _values(data, f"{kind}Shape")
+    if "RECTANGULAR" in shapes:
+        _keep_rectangle(seen, data, kind)
+    if "CIRCULAR" in shapes:
+        _keep_circle(seen, data, kind, aspect=aspect)
+    if "POLYGONAL" in shapes:
+        _keep_polygon(seen, data, kind)
     return seen
 
 
