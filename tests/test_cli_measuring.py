@@ -270,6 +270,38 @@ def test_a_film_with_burned_in_text_is_shown_nowhere_unless_that_is_asked_for(
     assert [path.name for path in (tmp_path / "shown/overlays").iterdir()] == ["film.png"]
 
 
+def test_dicom_objects_are_written_for_dicom_films_and_pictures_say_why_not(
+    run: Run, films: Path, tmp_path: Path
+) -> None:
+    """A report and a presentation state belong to a study; a picture has none."""
+    from pydicom import dcmread
+    from pydicom.uid import generate_uid
+
+    uids = {"StudyInstanceUID": generate_uid(), "SeriesInstanceUID": generate_uid()}
+    film = write(tmp_path / "film.dcm", values(height=120, width=100), **uids, PatientID="4711")
+    out = tmp_path / "out"
+    assert predict(run, film, out, "--also", "sr", "--also", "gsps") == 0
+    [key] = [row["film"] for row in rows(out / "summary.csv")]
+    for kind, modality in (("sr", "SR"), ("gsps", "PR")):
+        made = dcmread(out / kind / f"{key}.dcm")
+        assert (made.Modality, made.PatientID) == (modality, "4711")
+        assert made.StudyInstanceUID == uids["StudyInstanceUID"]
+    assert predict(run, films, tmp_path / "pictures", "--also", "sr") == 2
+    assert run.lines[-1] == "3 files: 0 films, 0 skipped, 3 failed"
+    assert all("not a DICOM file" in line for line in run.lines[:-1])
+    assert len(list((tmp_path / "pictures/reports").iterdir())) == 3
+
+
+def test_predictions_of_a_film_without_a_name_can_be_drawn_on_its_file(
+    run: Run, tmp_path: Path
+) -> None:
+    film = write(tmp_path / "film.dcm", values(height=120, width=100))
+    assert predict(run, film, tmp_path / "out") == 0
+    found = tmp_path / "out/predictions.json"
+    assert run("draw", film, "--predictions", found, "--out", tmp_path / "drawn") == 0
+    assert len(list((tmp_path / "drawn").iterdir())) == 1
+
+
 # landmarks that are there
 
 

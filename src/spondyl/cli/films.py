@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,6 +26,7 @@ from spondyl.errors import FilmError, UsageError
 
 if TYPE_CHECKING:
     from spondyl.cli.batch import Batch, Pair, Wanted
+    from spondyl.data.sample import Sample
 
 Predictions = Annotated[
     Path | None,
@@ -242,7 +244,7 @@ def _pairs(films: Path, predictions: Path | None, format: str | None, batch: Bat
     if films.is_file():
         if found is None:
             raise UsageError(f"{films}: one film has no annotation; need --predictions")
-        return [(sample, None) for sample in found if sample.path.resolve() == films.resolve()]
+        return [(sample, None) for sample in _of_film(films, found)]
     annotated = read_samples(films, format=format, skip_bad=True, batch=batch)
     if found is None:
         return [(sample, None) for sample in annotated]
@@ -251,3 +253,19 @@ def _pairs(films: Path, predictions: Path | None, format: str | None, batch: Bat
     if not pairs:
         raise UsageError(f"{predictions}: none of its films is in {films}; need the same data")
     return pairs
+
+
+def _of_film(film: Path, found: Sequence[Sample]) -> list[Sample]:
+    """The predictions of one file, by its path or, where they do not name it, by its key.
+
+    Raises:
+        UsageError: there are none.
+    """
+    from spondyl.film.study import choose_films
+
+    named = [sample for sample in found if sample.path.resolve() == film.resolve()]
+    keys = {chosen.key for chosen in choose_films([film])[0]} - {film.stem}
+    keyed = [replace(sample, path=film) for sample in found if sample.key in keys]
+    if not (named or keyed):
+        raise UsageError(f"{film}: is not among the films of the predictions")
+    return named or keyed
