@@ -22,10 +22,12 @@ from spondyl.learning.checkpoint import load_model, save_model
 from spondyl.learning.codecs import make_codec
 from spondyl.learning.detector import PooledDetector, TorchDetector, load_predictor
 from spondyl.learning.networks import build_network
-from spondyl.predict import Predictor
+from spondyl.predict import Predictor, on_film
 from spondyl.spine.calibration import Calibration
+from spondyl.spine.chain import to_landmarks
 from spondyl.spine.detections import Detections
 from spondyl.spine.landmarks import Landmarks
+from spondyl.spine.measurements import measure
 from spondyl.spine.uncertainty import corner_radii
 
 NAMES = ("L4", "L5", "S1")
@@ -109,16 +111,14 @@ def test_the_calibration_says_how_far_off_the_corners_are(checkpoint: Path) -> N
 @pytest.mark.usefixtures("oracle")
 def test_what_a_calibrated_network_measures_lies_in_its_intervals(checkpoint: Path) -> None:
     """The whole way of a prediction, in the px of films four times as large as the input."""
-    from spondyl.spine.measurements import measure
-
     known = calibrate(load_model(checkpoint), films(1, 120))
     unseen = films(3, 100)
     predictor = Predictor(Oracle(unseen), known, {})
     held, letterbox = [], unseen.letterboxes[0]
     for sample, inputs in zip(unseen.samples, unseen.inputs, strict=True):
         detections = predictor.detector(inputs[None])[0]
-        found = calibrating.to_landmarks(
-            calibrating.on_film(detections, letterbox, uncertainty=known.uncertainty),
+        found = to_landmarks(
+            on_film(detections, letterbox, uncertainty=known.uncertainty),
             ordered=False, calibration=replace(known, trust=None), view="lateral",
         )  # fmt: skip
         true = {(m.name, m.levels, m.unit, m.definition): m.value

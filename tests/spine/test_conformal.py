@@ -8,16 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from calibration_films import (
-    NAMES,
-    SIZE,
-    CalibrationFilm,
-    Noise,
-    film,
-    films,
-    heavy_tailed,
-    normal,
-)
+from calibration_films import NAMES, SIZE, Noise, film, films, heavy_tailed, normal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -26,6 +17,7 @@ from spondyl.spine.calibration import Calibration, match_centres
 from spondyl.spine.chain import to_landmarks
 from spondyl.spine.conformal import (
     FEWEST,
+    CalibrationFilm,
     conformal_quantile,
     deviations,
     fit_scale,

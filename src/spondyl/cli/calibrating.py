@@ -76,7 +76,7 @@ def _remarks(errors: Uncertainty | None, groups: int) -> list[str]:
     if groups < _FEW:
         share = f"{100 * errors.intervals.coverage:g}"
         lines.append(
-            f"only {groups} films or patients: intervals that say {share} % may hold in some 7 in "
+            f"only {groups} films or patients: intervals that say {share} % may hold in some 10 in "
             f"100 more or fewer; need {_FEW} or more"
         )
     return lines

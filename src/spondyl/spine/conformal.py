@@ -3,9 +3,9 @@
 The scale of a corner's error is fitted on one half of the groups. How many of these scales hold the
 true corner in 90 of 100 films is read off the other half, and so is how many propagated SD hold the
 true measurement: split conformal prediction with normalised scores (Lei, G'Sell, Rinaldo,
-Tibshirani, Wasserman 2018). A film has many corners and discs, which err together: the unit is
-the group, as in hierarchical conformal prediction (Lee, Barber, Willett 2023). See
-``docs/intervals.md``.
+Tibshirani, Wasserman 2018, arXiv 1604.04173). A film has many corners and discs, which err
+together: the unit is the group, as in hierarchical conformal prediction (Lee, Barber, Willett 2023,
+arXiv 2306.06342). See ``docs/intervals.md``.
 """
 
 from __future__ import annotations
@@ -211,8 +211,8 @@ def fit_scale(
 ) -> Float64[np.ndarray, " k"]:
     """Weights of the signs that give the logarithm of a corner's median error (px).
 
-    Median regression by iteratively reweighted least squares (Schlossmacher 1973): one corner on
-    the wrong vertebra counts no more than any other. A sign that would make a corner more certain
+    Median regression by iteratively reweighted least squares: one corner on the wrong vertebra
+    counts no more than any other. A sign that would make a corner more certain
     the wider or weaker its peak is, or the larger its vertebra, has the weight 0.
     """
     target = np.log(np.maximum(error, _NEAREST))
