@@ -1,12 +1,14 @@
-"""What do the pages say that the code says already: the commands, and a recipe's settings.
+"""What do the pages say that the code says already: commands, a recipe's settings, modules.
 
-Run ``python docs/generate.py`` to write ``cli.md`` and ``recipes.md`` again.
+Run ``python docs/generate.py`` to write ``cli.md``, ``recipes.md`` and ``modules.md`` again.
 """
 
 from __future__ import annotations
 
+import ast
 import re
-from collections.abc import Iterator
+import tomllib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -41,6 +43,13 @@ These come along, and can be given by name (`--recipe plan/unet`):
 """
 
 
+_MODULES = """# Modules
+
+Every module and the question it answers, floor by floor from the top; a module imports only from
+floors below its own.
+"""
+
+
 def cli_page() -> str:
     """``docs/cli.md``: what ``--help`` of every command says."""
     group: Any = get_command(app)
@@ -56,6 +65,36 @@ def recipes_page() -> str:
         for path in sorted(root.rglob("*.yaml"))
     ]
     return _RECIPES + "".join(rows) + "".join(_section("", Recipe))
+
+
+def modules_page() -> str:
+    """``docs/modules.md``: the first line of every module, in the order of the floors."""
+    root = Path(__file__).parents[1]
+    contracts = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    layers = contracts["tool"]["importlinter"]["contracts"][0]["layers"]
+    floors = [[name.strip() for name in re.split(r"[|:]", layer)] for layer in layers]
+    return _MODULES + "".join(_floor(root / "src", floor) for floor in floors)
+
+
+def _floor(source: Path, names: Sequence[str]) -> str:
+    title = ", ".join(name.removeprefix("spondyl.") for name in names)
+    rows = [
+        f"| `{path.relative_to(source / 'spondyl').as_posix()}` | {_question(path)} |\n"
+        for name in names
+        for path in _modules(source.joinpath(*name.split(".")))
+    ]
+    return f"\n## {title}\n\n| module | |\n|---|---|\n{''.join(rows)}"
+
+
+def _modules(place: Path) -> list[Path]:
+    if not place.is_dir():
+        return [place.with_suffix(".py")]
+    return sorted(path for path in place.rglob("*.py") if path.name != "__init__.py")
+
+
+def _question(path: Path) -> str:
+    told = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    return _flat(told.split("\n\n")[0])
 
 
 def _help(group: Any, name: str) -> str:
@@ -168,3 +207,4 @@ if __name__ == "__main__":
     folder = Path(__file__).parent
     write_text(folder / "cli.md", cli_page())
     write_text(folder / "recipes.md", recipes_page())
+    write_text(folder / "modules.md", modules_page())

@@ -52,7 +52,7 @@ def figures() -> ModuleType:
     return script("figures")
 
 
-@pytest.mark.parametrize("name", ["cli", "recipes"])
+@pytest.mark.parametrize("name", ["cli", "recipes", "modules"])
 def test_a_generated_page_says_what_the_code_says(generate: ModuleType, name: str) -> None:
     written = (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
     assert written == getattr(generate, f"{name}_page")(), "run python docs/generate.py"
@@ -78,11 +78,12 @@ def test_the_readme_says_once_what_it_is_for() -> None:
     assert text.lower().count("research use only; not a medical device") == 1
 
 
-def test_the_readme_lists_every_module() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_page_of_modules_lists_every_one() -> None:
     package = ROOT / "src" / "spondyl"
-    modules = [path for path in package.rglob("*.py") if path.name != "__init__.py"]
-    assert [path.name for path in modules if path.name not in text] == []
+    modules = [path for path in package.rglob("*.py") if not path.name.startswith("__")]
+    text = page("modules")
+    paths = [path.relative_to(package).as_posix() for path in modules]
+    assert [path for path in paths if f"| `{path}` | " not in text] == []
 
 
 def test_the_readmes_test_line_is_what_ci_runs() -> None:
