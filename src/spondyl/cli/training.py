@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -29,6 +29,10 @@ def phantom(
             help="Annotate in two formats with their own corner orders, some disordered.",
         ),
     ] = False,
+    style: Annotated[
+        Literal["plain", "rich"],
+        typer.Option(help="Crisp bones in even tissue, or the clutter of real films and more."),
+    ] = "plain",
     force: Annotated[bool, typer.Option("--force", help="Write into a folder in use.")] = False,
 ) -> None:
     """Make procedural radiographs with exact corners.
@@ -40,9 +44,17 @@ def phantom(
 
     if not force and out.is_dir() and any(out.iterdir()):
         raise UsageError(f"{out}: is not empty; need a new folder, or --force")
+    if habits and style == "rich":
+        raise UsageError("--habits --style rich: those formats cannot state an aspect; need one")
     with progress("drawing", films) as done:
         write_phantoms(
-            out, films=films, seed=seed, long_side=long_side, habits=habits, progress=done
+            out,
+            films=films,
+            seed=seed,
+            long_side=long_side,
+            habits=habits,
+            style=style,
+            progress=done,
         )
     print(out)
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float64
@@ -14,7 +14,9 @@ from PIL import Image
 from spondyl.anatomy import Facing
 from spondyl.atomic import write_json, write_text, write_with
 from spondyl.data.coco import write_coco
+from spondyl.data.phantom_effects import sample_effects
 from spondyl.data.phantom_film import Scene, draw_film, lay_marker
+from spondyl.data.phantom_rich import draw_rich_film, present
 from spondyl.data.phantom_spine import (
     VERTEBRAE,
     Column,
@@ -25,6 +27,9 @@ from spondyl.data.phantom_spine import (
 from spondyl.data.sample import Sample
 from spondyl.film.radiograph import PixelSpacing, Radiograph
 from spondyl.spine.landmarks import Landmarks
+
+Style = Literal["plain", "rich"]
+"""How a phantom is drawn: crisp bones in even tissue, or the clutter of films."""
 
 SLIP_FLAG = 0.07
 """A slip of at least this share of the lower endplate is flagged."""
@@ -73,15 +78,22 @@ class Plan:
     mm_per_px: float
 
 
-def phantom(seed: int, index: int, *, long_side: int = 1024) -> Phantom:
+def phantom(seed: int, index: int, *, long_side: int = 1024, style: Style = "plain") -> Phantom:
     """Film ``index`` of the series ``seed``; it does not depend on the others."""
-    return make_phantom(np.random.default_rng([seed, index]), long_side=long_side)
+    return make_phantom(np.random.default_rng([seed, index]), long_side=long_side, style=style)
 
 
-def make_phantom(rng: np.random.Generator, *, long_side: int = 1024) -> Phantom:
-    """Draws one phantom of ``long_side`` px in height; the anatomy does not depend on the size."""
+def make_phantom(
+    rng: np.random.Generator, *, long_side: int = 1024, style: Style = "plain"
+) -> Phantom:
+    """Draws one phantom of ``long_side`` px in height; the anatomy does not depend on the size.
+
+    ``plain`` is crisp; ``rich`` adds what real films have and more, and draws another spine.
+    """
     anatomy, appearance = rng.spawn(2)
-    plan = plan_phantom(anatomy, long_side=long_side)
+    plan = plan_phantom(anatomy, long_side=long_side, style=style)
+    if style == "rich":
+        return _rich(appearance, plan)
     pixels = draw_film(appearance, plan.scene)
     if plan.truth.facing == "right":
         pixels = np.ascontiguousarray(pixels[:, ::-1])
@@ -100,9 +112,29 @@ def make_phantom(rng: np.random.Generator, *, long_side: int = 1024) -> Phantom:
     )
 
 
-def plan_phantom(rng: np.random.Generator, *, long_side: int = 1024) -> Plan:
+def _rich(rng: np.random.Generator, plan: Plan) -> Phantom:
+    """Draws a rich film, prints on it, mounts it, and maps its corners along."""
+    effects = sample_effects(rng)
+    pixels = draw_rich_film(rng, plan.scene, effects)
+    if plan.truth.facing == "right":
+        pixels = np.ascontiguousarray(pixels[:, ::-1])
+    corners = plan.truth.points.reshape(-1, 2)
+    keep_free = corners[~np.isnan(corners[:, 0])]
+    pixels, frame = present(rng, pixels, keep_free, effects, plan.scene.mm)
+    across, down = (float(scale) for scale in frame.scale)
+    spacing = PixelSpacing(plan.mm_per_px / down, plan.mm_per_px / across, "patient")
+    film = Radiograph(pixels, spacing, spacing.aspect, "lateral", "phantom")
+    landmarks, truth = (
+        replace(drawn, points=frame.mapped(drawn.points)) for drawn in (plan.landmarks, plan.truth)
+    )
+    return Phantom(film, landmarks, truth, plan.complete_above, plan.complete_below, plan.flags)
+
+
+def plan_phantom(
+    rng: np.random.Generator, *, long_side: int = 1024, style: Style = "plain"
+) -> Plan:
     """Decides everything about a phantom but its pixels."""
-    column = sample_column(rng)
+    column = sample_column(rng, rich=style == "rich")
     facing: Facing = "right" if rng.random() < _FACES_RIGHT else "left"
     height, width = long_side, round(long_side * column.framing.aspect)
     corners = column.corners * long_side - 0.5  # lengths from the film's edge to pixel centres
@@ -206,6 +238,7 @@ def write_phantoms(
     seed: int,
     long_side: int = 1024,
     habits: bool = False,
+    style: Style = "plain",
     progress: Callable[[int], None] | None = None,
 ) -> None:
     """Writes ``films`` phantoms as 8-bit PNG, and their annotations.
@@ -215,10 +248,15 @@ def write_phantoms(
     inf-left, inf-right, sup-left, sup-right and tight boxes; the rest as YOLO-pose text, corners
     sup-left, inf-left, inf-right, sup-right and boxes padded by 2 to 11 px; 6 % of the lists not
     from top to bottom. The same seed gives the same bytes.
+
+    Raises:
+        ValueError: ``habits`` in the rich style, whose stretched films those formats cannot state.
     """
+    if habits and style == "rich":
+        raise ValueError("habits: their formats cannot state the aspect of a stretched film")
     samples = []
     for index in range(films):
-        made = phantom(seed, index, long_side=long_side)
+        made = phantom(seed, index, long_side=long_side, style=style)
         path = out / "images" / f"phantom-{index:05d}.png"
         _write_png(path, made.radiograph)
         samples.append(_sample(made, path))
@@ -249,6 +287,7 @@ def _sample(made: Phantom, path: Path) -> Sample:
         complete_above=made.complete_above,
         complete_below=made.complete_below,
         spacing=film.spacing,
+        aspect=film.aspect,
         view=film.view,
         flags=made.flags,
     )

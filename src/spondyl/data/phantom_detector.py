@@ -47,10 +47,10 @@ class Exposure:
 class Processing:
     """What the console does with the logarithm of the signal, bone bright.
 
-    ``black`` and ``white`` are nepers above the reference exposure's; ``shoulder`` is the share of the
-    greys that its top is rounded over (0: hard clipping), ``gamma`` bends it. ``edge`` is the gain of an
-    unsharp mask of ``edge_px``, ``flatten`` the share taken from what is broader than
-    ``flatten_px``. ``inverted`` shows bone dark.
+    ``black`` and ``white`` are nepers above the reference exposure's. ``shoulder`` is the share
+    of the greys over which the top is rounded (0: hard clipping), ``gamma`` bends the curve.
+    ``edge`` is the gain of an unsharp mask of ``edge_px``, ``flatten`` the share taken from what
+    is broader than ``flatten_px``. ``inverted`` shows bone dark.
     """
 
     black: float
@@ -111,14 +111,23 @@ def expose(rng: np.random.Generator, attenuation: Pixels, exposure: Exposure) ->
 
 def process(signal: Pixels, processing: Processing) -> Pixels:
     """The signal as a console shows it, [0, 1]."""
+    return grade(enhance(signal, processing), processing)
+
+
+def enhance(signal: Pixels, processing: Processing) -> Pixels:
+    """The signal with its broad shades flattened and its edges sharpened, nepers."""
     shown = signal
     if processing.flatten:
         broad = softened(signal, processing.flatten_px)
         shown = shown - np.float32(processing.flatten) * (broad - np.float32(np.median(broad)))
     if processing.edge:
         shown = shown + np.float32(processing.edge) * (shown - softened(shown, processing.edge_px))
-    shown = (shown - processing.black) / (processing.white - processing.black)
-    shown = np.maximum(shown, 0)
+    return shown
+
+
+def grade(signal: Pixels, processing: Processing) -> Pixels:
+    """The signal between black and white, with shoulder and gamma, [0, 1]."""
+    shown = np.maximum((signal - processing.black) / (processing.white - processing.black), 0)
     if processing.shoulder:
         shown = _rounded(shown, processing.shoulder)
     shown = np.clip(shown, 0, 1) ** np.float32(processing.gamma)

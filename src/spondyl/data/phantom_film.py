@@ -151,11 +151,11 @@ def _lay_aorta(canvas: Pixels, rng: np.random.Generator, scene: Scene) -> None:
 
 def _soft_tissue(rng: np.random.Generator, scene: Scene) -> Pixels:
     """Body, lung, liver, gas and fat at half size."""
-    half = _halved(scene)
+    half = halved(scene)
     rows, columns = half.shape
     y = np.arange(rows, dtype=np.float64)
     back, front = _skin(rng, half, y)
-    thickness = _profile(half, y, _THICKNESS) * rng.uniform(0.92, 1.08)
+    thickness = profile(half, y, _THICKNESS) * rng.uniform(0.92, 1.08)
     x = np.arange(columns)[None, :]
     place = (2 * x - back[:, None] - front[:, None]) / (back - front)[:, None]
     bulge = np.clip(1 - np.abs(place) ** rng.uniform(1.8, 3.2), 0, None) ** rng.uniform(0.5, 1.0)
@@ -184,13 +184,14 @@ def _lay_organs(rng: np.random.Generator, scene: Scene, tissue: Pixels) -> None:
         lay_line(tissue, fold, 3 * mm, -0.05, 2 * mm)
 
 
-def _halved(scene: Scene) -> Scene:
+def halved(scene: Scene) -> Scene:
+    """The scene at half of its size."""
     shape = math.ceil(scene.height / 2), math.ceil(scene.width / 2)
     return Scene(*shape, scene.mm / 2, scene.corners / 2, scene.hollow / 2, scene.window,
                  scene.thoracic)  # fmt: skip
 
 
-def _profile(scene: Scene, y: Values, table: tuple[tuple[float, float], ...]) -> Values:
+def profile(scene: Scene, y: Values, table: tuple[tuple[float, float], ...]) -> Values:
     """A table over mm below the sacral plate, smoothed along the rows."""
     at, value = np.array(table, dtype=np.float64).T
     sacrum = scene.corners[0, :2].mean(axis=0)
@@ -209,15 +210,19 @@ def _smooth_values(at: Values, value: Values) -> Float64[np.ndarray, " m"]:
 
 def _skin(rng: np.random.Generator, scene: Scene, y: Values) -> tuple[Values, Values]:
     """Columns of the skin behind and in front, px, for every row."""
+    back = skin(scene, y, rng.uniform(0.8, 1.3))
+    depth = rng.uniform(240, 340) + 25 * np.sin((y / scene.mm + rng.uniform(0, 300)) / 60)
+    return back, back - depth * scene.mm
+
+
+def skin(scene: Scene, y: Values, fat: float) -> Values:
+    """Columns of the skin behind, px, for every row; ``fat`` scales its distance to the spine."""
     k = range(len(scene.corners) - 1, -1, -1)
     wall_y = scene.corners[list(k)][:, 1::2, 1].mean(axis=1)
     wall_x = scene.corners[list(k)][:, 1::2, 0].mean(axis=1)
     spine = np.interp(y, wall_y, wall_x)
     steady = np.convolve(np.pad(spine, 40, mode="edge"), np.ones(81) / 81, mode="valid")
-    fat = rng.uniform(0.8, 1.3)
-    back = 0.5 * (steady + spine) + _profile(scene, y, _BACK) * scene.mm * fat
-    depth = rng.uniform(240, 340) + 25 * np.sin((y / scene.mm + rng.uniform(0, 300)) / 60)
-    return back, back - depth * scene.mm
+    return 0.5 * (steady + spine) + profile(scene, y, _BACK) * scene.mm * fat
 
 
 def _lay_lungs(rng: np.random.Generator, scene: Scene, tissue: Pixels, back: Values) -> None:

@@ -8,7 +8,7 @@ Its films were stretched to a square: the figures are fractions of the width and
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import Final
 
@@ -97,6 +97,17 @@ def sample_framing(rng: np.random.Generator) -> Framing:
     aspect = _quantile(rng.random(), _ASPECT)
     depth_mm = _quantile(rng.random(), _LUMBAR_DEPTH_MM)
     return Framing(cropped, count, lowest, x_last, y_last, spacing, aspect, depth_mm)
+
+
+def varied_framing(rng: np.random.Generator, framing: Framing) -> Framing:
+    """The framing moved, and on some films taken from afar: down to the femora, or far up."""
+    far = rng.random() < 0.25 and not framing.lowest
+    spacing = framing.spacing * (rng.uniform(0.68, 1.0) if far else 1.0)
+    up = rng.uniform(-0.05, 0.2) if far else rng.normal(0, 0.03)
+    y_last = framing.y_last if framing.lowest else float(np.clip(framing.y_last - up, 0.3, 0.95))
+    x_last = float(np.clip(framing.x_last + rng.normal(0, 0.06), 0.2, 0.8))
+    aspect = float(np.clip(framing.aspect * rng.uniform(0.85, 1.3), 0.42, 1.0))
+    return replace(framing, spacing=spacing, y_last=y_last, x_last=x_last, aspect=aspect)
 
 
 def _quantile(rank: float, table: tuple[float, ...]) -> float:

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from jaxtyping import Bool, Float64
 
-from spondyl.data.phantom_framing import SPACING_RATIO, Framing, sample_framing
+from spondyl.data.phantom_framing import SPACING_RATIO, Framing, sample_framing, varied_framing
 
 VERTEBRAE: Final = 17
 """How many vertebrae a column has, S1 counted and the rest above it."""
@@ -62,11 +62,22 @@ class Column:
     corners: Float64[np.ndarray, "k 4 2"]
 
 
-def sample_column(rng: np.random.Generator) -> Column:
-    """Draws a spine and where it lies in the film; nothing is rendered."""
+def sample_column(rng: np.random.Generator, *, rich: bool = False) -> Column:
+    """Draws a spine and where it lies in the film; nothing is rendered.
+
+    ``rich`` has narrower discs, L5/S1 above all, deeper bodies, a wider choice of framings and
+    films that are taken askew.
+    """
     framing = sample_framing(rng)
+    if rich:
+        framing = varied_framing(rng, framing)
     ailments = sample_ailments(rng, framing)
-    corners = _stack(_segments(rng, framing), _sizes(rng, framing), ailments)
+    segments, sizes = _segments(rng, framing), _sizes(rng, framing)
+    if rich:
+        _narrow(rng, sizes, ailments)
+    corners = _stack(segments, sizes, ailments)
+    if rich:
+        corners = _askew(corners, math.radians(float(np.clip(rng.normal(0, 5), -14, 14))))
     corners = _placed(corners, framing)
     return Column(framing, ailments, _level_names(rng), corners)
 
@@ -163,6 +174,23 @@ def _sizes(rng: np.random.Generator, framing: Framing) -> Float64[np.ndarray, "k
     inferior[0] = superior[0] * rng.uniform(0.7, 0.85)  # S1 tapers towards S2
     disc = np.where(np.arange(VERTEBRAE) < 6, 0.24, 0.16) * rng.uniform(0.8, 1.2)
     return np.stack([superior, inferior, disc], axis=1)
+
+
+def _narrow(
+    rng: np.random.Generator, sizes: Float64[np.ndarray, "k 3"], ailments: Ailments
+) -> None:
+    """Makes discs narrow and bodies deep, as on real films; L5 becomes a wedge."""
+    sizes[:, :2] *= rng.uniform(0.95, 1.2)
+    sizes[0, :2] *= rng.uniform(0.82, 1.02)
+    share = rng.uniform(0.08, 0.23) * rng.uniform(0.8, 1.2, VERTEBRAE)
+    sizes[:, 2] = np.where(np.arange(VERTEBRAE) < 6, share, 0.75 * share)
+    ailments.gap[0] *= rng.uniform(0.25, 0.85)
+    ailments.posterior[1] *= rng.uniform(0.82, 1.0)
+
+
+def _askew(corners: Float64[np.ndarray, "k 4 2"], angle: float) -> Float64[np.ndarray, "k 4 2"]:
+    cos, sin = math.cos(angle), math.sin(angle)
+    return corners @ np.array([[cos, sin], [-sin, cos]])
 
 
 def _tilts(

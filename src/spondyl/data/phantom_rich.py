@@ -1,0 +1,301 @@
+"""How is a rich phantom drawn: solids in a patient, a beam, a detector and a console.
+
+A corner is where the endplate's line meets the wall in the middle slice of the body: with an
+oblique beam it lies midway between the contours of the near and the far rim, and a spur, a node
+or an implant does not move it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from spondyl.data.phantom_bones import frame_behind, lay_posterior, lay_ribs
+from spondyl.data.phantom_canvas import Pixels, Points, curve, enlarged, lay_polygon
+from spondyl.data.phantom_detector import (
+    Exposure,
+    Processing,
+    compressed,
+    enhance,
+    expose,
+    grade,
+    lay_grid_lines,
+    lay_shading,
+    quantised,
+    resized,
+)
+from spondyl.data.phantom_effects import Effects
+from spondyl.data.phantom_film import Scene
+from spondyl.data.phantom_implants import (
+    lay_cage,
+    lay_calcified,
+    lay_cement,
+    lay_rod,
+    lay_screw,
+    lay_small_metal,
+)
+from spondyl.data.phantom_marks import (
+    Frame,
+    framed,
+    lay_labels,
+    lay_measurement,
+    lay_scale_bar,
+    sample_frame,
+    shutter,
+)
+from spondyl.data.phantom_pelvis import lay_lumbosacral
+from spondyl.data.phantom_soft import at_bodies, sample_build, soft_tissue
+from spondyl.data.phantom_solids import Dent, Solid, lay_solid
+
+_HALF_WIDTH_MM = 22.0  # of a lumbar body, across the beam
+
+
+def draw_rich_film(rng: np.random.Generator, scene: Scene, effects: Effects) -> Pixels:
+    """The whole film, (H, W) in [0, 1], before anything is printed on it."""
+    tissue = soft_tissue(rng, scene, effects, sample_build(rng))
+    reference = at_bodies(tissue, scene)
+    attenuation = enlarged(tissue, scene.shape).copy()
+    lay_skeleton(attenuation, rng, scene, effects)
+    lay_foreign(attenuation, rng, scene, effects)
+    if rng.random() < 0.5:
+        lay_shading(rng, attenuation, float(rng.uniform(0, 0.8)))
+    signal = expose(rng, attenuation, _exposure(rng, scene, reference))
+    if rng.random() < 0.06:
+        lay_grid_lines(rng, signal, float(rng.uniform(0.005, 0.03)), float(rng.uniform(2.2, 7)))
+    processing = _processing(rng, scene)
+    signal = enhance(signal, processing)
+    film = grade(signal, _windowed(rng, scene, signal, processing))
+    _collimate(rng, scene, film)
+    return film
+
+
+def present(
+    rng: np.random.Generator, film: Pixels, keep_free: Points, effects: Effects, mm: float
+) -> tuple[Pixels, Frame]:
+    """The film with all that is printed on it, mounted and stored, and where it lies there."""
+    lay_labels(rng, film, keep_free, effects.labels)
+    for _ in range(effects.drawn):
+        lay_measurement(rng, film)
+    if effects.scale_bar:
+        lay_scale_bar(rng, film, mm)
+    shape = (film.shape[0], film.shape[1])
+    frame = sample_frame(rng, shape, margin=effects.mount, stretch=math.exp(effects.stretch))
+    if frame.outer != shape:
+        film = resized(framed(rng, film, frame), frame.outer)
+    return stored(rng, film), frame
+
+
+def stored(rng: np.random.Generator, film: Pixels) -> Pixels:
+    """The film as it is stored: fewer greys, JPEG."""
+    film = quantised(film, int(rng.choice([64, 128, 256, 256, 1024])))
+    return compressed(film, int(rng.integers(35, 96))) if rng.random() < 0.6 else film
+
+
+def _exposure(rng: np.random.Generator, scene: Scene, reference: float) -> Exposure:
+    return Exposure(
+        reference=reference + float(rng.uniform(0, 0.6)),
+        quanta=float(np.exp(rng.uniform(math.log(300), math.log(30000)))),
+        electronic=float(rng.uniform(0, 0.02)),
+        scatter=float(rng.uniform(0.05, 0.6)),
+        scatter_px=float(rng.uniform(15, 70)) * scene.mm,
+        blur_px=float(rng.uniform(0.1, 0.6)) * scene.mm,
+        grain_px=float(rng.choice([0.0, 0.5, 0.9])),
+    )
+
+
+def _processing(rng: np.random.Generator, scene: Scene) -> Processing:
+    return Processing(
+        black=-1,
+        white=1,
+        gamma=float(np.exp(rng.normal(0.15, 0.3))),
+        shoulder=float(rng.uniform(0.05, 0.6)),
+        edge=float(rng.choice([0.0, 1.0]) * rng.uniform(0.1, 1.5)),
+        edge_px=float(rng.uniform(0.5, 4)) * scene.mm,
+        flatten=float(rng.choice([0.0, 1.0], p=[0.55, 0.45]) * rng.uniform(0.1, 0.75)),
+        flatten_px=float(rng.uniform(12, 50)) * scene.mm,
+        inverted=bool(rng.random() < 0.04),
+    )
+
+
+def _windowed(
+    rng: np.random.Generator, scene: Scene, signal: Pixels, processing: Processing
+) -> Processing:
+    """The window set about what the bodies in the field show, at times too narrow or too wide."""
+    left, top, right, bottom = scene.window
+    centres = scene.corners[:10].mean(axis=1)
+    inside = (centres > [left, top]) & (centres < [right, bottom])
+    x, y = centres[inside.all(axis=1)].astype(int).T
+    grey = signal[y, x] if len(x) else np.zeros(1)
+    low, middle, high = np.quantile(grey, [0.2, 0.5, 0.8])
+    black = min(low, middle - 0.1) - rng.uniform(0.25, 1.2)
+    white = max(high, middle + 0.1) + rng.uniform(0.1, 1.5)
+    return replace(processing, black=float(black), white=float(white))
+
+
+def lay_skeleton(canvas: Pixels, rng: np.random.Generator, scene: Scene, effects: Effects) -> None:
+    """Adds every bone to the attenuation."""
+    mm = scene.mm
+    for k in scene.visible(80):
+        frame = frame_behind(scene.corners[k], mm)
+        if k >= scene.thoracic and effects.ribs:
+            strength = effects.ribs * rng.uniform(0.5, 1.2) * effects.density
+            lay_ribs(canvas, rng, frame, k - scene.thoracic, strength)
+        if k and effects.posterior:
+            strength = effects.posterior * rng.uniform(0.7, 1.2) * effects.density
+            lay_posterior(canvas, rng, frame, strength)
+    lay_lumbosacral(canvas, rng, scene.corners[0], mm, effects.pelvis * effects.density,
+                    effects.sacrum * effects.density)  # fmt: skip
+    base = _base(rng, scene, effects)
+    phase = rng.uniform(0, 2 * np.pi)
+    for k in scene.visible(40):
+        lean = _lean(scene, effects, k, phase)
+        lay_solid(canvas, rng, _solid(rng, scene, effects, base, k, lean))
+        if rng.random() < effects.osteophytes:
+            _lay_spurs(canvas, rng, scene.corners[k], base.marrow)
+        if k and rng.random() < effects.vacuum:
+            _lay_vacuum(canvas, rng, scene, k)
+
+
+def _base(rng: np.random.Generator, scene: Scene, effects: Effects) -> Solid:
+    """What the bodies of a patient share; the corners and sizes of S1 stand in."""
+    path, mm = 2 * _HALF_WIDTH_MM * effects.density, scene.mm
+    sclerotic = rng.uniform(0.2, 1.0)
+    return Solid(
+        scene.corners[0], (0, 0), (0, 0), 0,
+        lean=(0, 0),
+        plates=(float(rng.uniform(0.5, 1.3)) * mm,) * 2,
+        wall=float(rng.uniform(0.3, 0.9)) * mm,
+        marrow=float(rng.uniform(0.003, 0.012)) * path,
+        cortex=float(rng.uniform(0.02, 0.075)) * path,
+        grain=effects.grain,
+        sclerosis=(sclerotic, sclerotic),
+    )  # fmt: skip
+
+
+def _lean(scene: Scene, effects: Effects, k: int, phase: float) -> tuple[float, float]:
+    """How far the near side of a body is displaced from its middle, px."""
+    half = _HALF_WIDTH_MM * scene.mm * (0.8 if k >= scene.thoracic else 1.0)
+    below = (scene.corners[k, :, 1].mean() - scene.height / 2) / scene.mm
+    tilt = effects.tilt + effects.scoliosis * math.sin(phase + 0.55 * k)
+    turn = effects.rotation + 0.5 * effects.scoliosis * math.cos(phase + 0.55 * k)
+    return half * math.tan(turn), half * (math.tan(tilt) + below * effects.divergence)
+
+
+def _solid(
+    rng: np.random.Generator, scene: Scene, effects: Effects, base: Solid, k: int,
+    lean: tuple[float, float],
+) -> Solid:  # fmt: skip
+    corners = scene.corners[k]
+    depth = float(np.linalg.norm(corners[1] - corners[0]))
+    share = float(rng.uniform(0.8, 1.2)) * (0.8 if k >= scene.thoracic else 1.0)
+    if not k:  # the sacrum is fused: below its plate there is little to see
+        share *= float(rng.uniform(0.35, 1.0))
+    hollow = float(scene.hollow[k]) * 1.2
+    worn = [float(rng.random() < effects.sclerosis) * s for s in base.sclerosis]
+    return Solid(
+        corners,
+        hollow=(hollow, hollow * (k > 0)),
+        waist=(float(rng.uniform(0.01, 0.07)) * depth, float(rng.uniform(0.0, 0.05)) * depth),
+        rounding=float(rng.uniform(0.02, 0.07)) * depth,
+        lean=lean,
+        plates=(base.plates[0] / (1 if k else 0.7), base.plates[1] if k else 0.15 * base.plates[1]),
+        wall=base.wall,
+        marrow=base.marrow * share,
+        cortex=base.cortex * share,
+        grain=base.grain,
+        sclerosis=(worn[0], worn[1]),
+        dents=_dents(rng, effects.schmorl, depth),
+    )
+
+
+def _dents(rng: np.random.Generator, share: float, depth: float) -> tuple[Dent, ...]:
+    found = []
+    for inferior in (False, True):
+        if rng.random() < share:
+            width, deep = rng.uniform(0.12, 0.3), rng.uniform(0.05, 0.16) * depth
+            found.append(Dent(inferior, float(rng.uniform(-0.5, 0.5)), float(width), float(deep)))
+    return tuple(found)
+
+
+def _lay_spurs(
+    canvas: Pixels, rng: np.random.Generator, corners: np.ndarray, strength: float
+) -> None:
+    """Adds osteophytes: hooks that start at the body's corner and point away, mostly anterior."""
+    depth = float(np.linalg.norm(corners[1] - corners[0]))
+    for k, chance in ((0, 0.6), (2, 0.6), (1, 0.25), (3, 0.25)):
+        if rng.random() > chance:
+            continue
+        forward = (corners[k] - corners[k ^ 1]) / np.linalg.norm(corners[k] - corners[k ^ 1])
+        toward = (corners[k] - corners[k ^ 2]) / np.linalg.norm(corners[k] - corners[k ^ 2])
+        reach, lift = rng.uniform(0.05, 0.22) * depth, rng.uniform(-0.02, 0.12) * depth
+        tip = corners[k] + reach * forward + lift * toward
+        root = corners[k] - 0.2 * depth * toward, corners[k] - 0.15 * depth * forward
+        spur = np.stack([root[0], corners[k] + 0.5 * reach * forward, tip, corners[k], root[1]])
+        lay_polygon(canvas, curve(spur, 5), strength * rng.uniform(0.5, 1.6), 0.02 * depth + 0.4)
+
+
+def _lay_vacuum(canvas: Pixels, rng: np.random.Generator, scene: Scene, k: int) -> None:
+    """Takes gas out of the disc below a body."""
+    upper, lower = scene.corners[k, 2:], scene.corners[k - 1, :2]
+    start, end = np.sort(rng.uniform(0.1, 0.9, 2))
+    middle = (upper + lower) / 2
+    half = 0.15 * (lower - upper)
+    ends = [middle[0] + t * (middle[1] - middle[0]) for t in (start, (start + end) / 2, end)]
+    crack = np.stack([ends[0], ends[1] - half.mean(axis=0), ends[2], ends[1] + half.mean(axis=0)])
+    lay_polygon(canvas, crack, -float(rng.uniform(0.1, 0.5)), 0.4 * scene.mm)
+
+
+def lay_foreign(canvas: Pixels, rng: np.random.Generator, scene: Scene, effects: Effects) -> None:
+    """Adds implants, cement, metal and calcium."""
+    mm = scene.mm
+    if effects.screws:
+        _lay_fusion(canvas, rng, scene, effects)
+    for _ in range(effects.cement):
+        corners = scene.corners[int(rng.integers(1, 9))]
+        radii = np.array([1.0, 0.7]) * 0.3 * np.linalg.norm(corners[1] - corners[0])
+        lay_cement(canvas, rng, corners.mean(axis=0), radii, float(rng.uniform(0.5, 2.5)))
+    for _ in range(effects.metal):
+        at = rng.uniform(0, 1, 2) * [scene.width, scene.height]
+        lay_small_metal(canvas, rng, at, mm)
+    for _ in range(effects.calcified):
+        walls = scene.corners[2:8, (0, 2)].reshape(-1, 2)
+        path = walls - [rng.uniform(5, 40) * mm, 0] + rng.normal(0, 2 * mm, walls.shape)
+        lay_calcified(canvas, rng, path, mm)
+
+
+def _lay_fusion(canvas: Pixels, rng: np.random.Generator, scene: Scene, effects: Effects) -> None:
+    """Adds pedicle screws of neighbouring levels from the sacrum or L5 up, rods and cages."""
+    mm, strength = scene.mm, float(rng.uniform(1.5, 6))
+    low = int(rng.integers(0, 3))
+    levels = range(low, min(low + effects.screws, len(scene.corners)))
+    for _ in range(2):  # left and right
+        heads = []
+        for k in levels:
+            sl, sr, il, ir = scene.corners[k] + rng.normal(0, 1.2 * mm, 2)
+            entry, aim = 0.75 * sr + 0.25 * ir, 0.7 * sl + 0.3 * il
+            backward = (entry - aim) / np.linalg.norm(entry - aim)
+            heads.append(entry + 22 * mm * backward)
+            tip = entry + rng.uniform(0.6, 0.9) * (aim - entry)
+            lay_screw(canvas, heads[-1], tip, mm, strength)
+        if len(heads) > 1:
+            lay_rod(canvas, np.array(heads), mm, strength)
+    for k in list(levels)[1 : 1 + effects.cages]:
+        upper, lower = scene.corners[k, 2:], scene.corners[k - 1, :2]
+        ends = [0.75 * upper[0] + 0.25 * upper[1], 0.3 * upper[0] + 0.7 * upper[1],
+                0.3 * lower[0] + 0.7 * lower[1], 0.75 * lower[0] + 0.25 * lower[1]]  # fmt: skip
+        lay_cage(canvas, np.array(ends), mm, float(rng.uniform(0.2, 4)))
+
+
+def _collimate(rng: np.random.Generator, scene: Scene, film: Pixels) -> None:
+    """Hides what lies beyond the window; its corners stray outward, so that it may be skew."""
+    left, top, right, bottom = scene.window
+    stray = rng.uniform(0, 0.02, (4, 2)) * scene.height * [[-1, -1], [1, -1], [1, 1], [-1, 1]]
+    corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]]) + stray
+    if left < 0 and top < 0 and right >= scene.width - 1 and bottom >= scene.height - 1:
+        return
+    beyond = float(rng.choice([0, 0, 0.02, 0.5, 1.0], p=[0.5, 0.2, 0.2, 0.05, 0.05]))
+    shutter(
+        film, corners, float(rng.uniform(0.5, 3)) * scene.mm, float(rng.uniform(0, 0.1)), beyond
+    )
