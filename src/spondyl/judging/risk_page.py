@@ -61,7 +61,7 @@ def _draw(axes: Axes, risk: RiskCurve) -> None:
     if 0 < risk.refused < risk.films:
         kept = 100 * (risk.films - risk.refused) / risk.films
         axes.axvline(kept, color=COLOURS[1], linewidth=1.0, linestyle="--")
-        axes.annotate("refused", (kept, 0.98), xycoords=("data", "axes fraction"), fontsize=8,
-                      color=COLOURS[1], ha="right", va="top", rotation=90)  # fmt: skip
+        axes.annotate("refused", (kept, 0.02), xycoords=("data", "axes fraction"), fontsize=8,
+                      color=COLOURS[1], ha="right", va="bottom", rotation=90)  # fmt: skip
     axes.set(xlabel="films kept, %", ylabel="mean error of the kept,\npx at 512", xlim=(0, 100))
     axes.set_ylim(0, None)
