@@ -33,17 +33,23 @@ def phantom(
         Literal["plain", "rich"],
         typer.Option(help="Crisp bones in even tissue, or the clutter of real films and more."),
     ] = "plain",
+    view: Annotated[
+        Literal["lateral", "ap", "both"],
+        typer.Option(help="Lateral lumbar films, frontal ones of the whole spine, or in turn."),
+    ] = "lateral",
     force: Annotated[bool, typer.Option("--force", help="Write into a folder in use.")] = False,
 ) -> None:
     """Make procedural radiographs with exact corners.
 
-    Lateral lumbar films as PNG, and their corners, levels and facing; prints the folder.
+    Films as PNG, and their corners, levels and facing; prints the folder.
     """
     from spondyl.cli.console import progress
     from spondyl.data.phantom import write_phantoms
 
     if not force and out.is_dir() and any(out.iterdir()):
         raise UsageError(f"{out}: is not empty; need a new folder, or --force")
+    if habits and view != "lateral":
+        raise UsageError(f"--habits --view {view}: those are faults of lateral films; need one")
     if habits and style == "rich":
         raise UsageError("--habits --style rich: those formats cannot state an aspect; need one")
     with progress("drawing", films) as done:
@@ -54,6 +60,7 @@ def phantom(
             long_side=long_side,
             habits=habits,
             style=style,
+            view=view,
             progress=done,
         )
     print(out)

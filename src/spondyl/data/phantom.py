@@ -16,6 +16,8 @@ from spondyl.atomic import write_json, write_text, write_with
 from spondyl.data.coco import write_coco
 from spondyl.data.phantom_effects import sample_effects
 from spondyl.data.phantom_film import Scene, draw_film, lay_marker
+from spondyl.data.phantom_frontal import frontal_phantom
+from spondyl.data.phantom_made import Phantom as Phantom
 from spondyl.data.phantom_rich import draw_rich_film, present
 from spondyl.data.phantom_spine import (
     VERTEBRAE,
@@ -29,7 +31,10 @@ from spondyl.film.radiograph import PixelSpacing, Radiograph
 from spondyl.spine.landmarks import Landmarks
 
 Style = Literal["plain", "rich"]
-"""How a phantom is drawn: crisp bones in even tissue, or the clutter of films."""
+"""How a lateral phantom is drawn: crisp bones in even tissue, or the clutter of films."""
+
+Views = Literal["lateral", "ap", "both"]
+"""Which films a series holds: lateral lumbar ones, frontal ones of the whole spine, or in turn."""
 
 SLIP_FLAG = 0.07
 """A slip of at least this share of the lower endplate is flagged."""
@@ -42,24 +47,6 @@ _FACES_RIGHT = 0.25
 # are: of the release's BUU films 66 % have room for one more centre above the first label.
 _HIDDEN_TOP = 0.2
 _SHUFFLED, _REVERSED = 0.06, 26 / 41  # lists out of order; of those, exactly reversed
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Phantom:
-    """A film and what is known of it, image px.
-
-    ``landmarks`` is what the annotator drew, who may have stopped early at the top; ``truth`` is
-    every vertebra whose centre lies in the exposed field. Corners outside the field are NaN in
-    both. ``complete_above`` / ``complete_below`` say whether ``landmarks`` goes as far as
-    ``truth``. ``flags``: L6, four lumbar, slip, fracture, wedge, cut.
-    """
-
-    radiograph: Radiograph
-    landmarks: Landmarks
-    truth: Landmarks
-    complete_above: bool
-    complete_below: bool
-    flags: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -239,6 +226,7 @@ def write_phantoms(
     long_side: int = 1024,
     habits: bool = False,
     style: Style = "plain",
+    view: Views = "lateral",
     progress: Callable[[int], None] | None = None,
 ) -> None:
     """Writes ``films`` phantoms as 8-bit PNG, and their annotations.
@@ -247,16 +235,23 @@ def write_phantoms(
     public set: the first half of the films as Keypoint R-CNN JSON, one a film, corners
     inf-left, inf-right, sup-left, sup-right and tight boxes; the rest as YOLO-pose text, corners
     sup-left, inf-left, inf-right, sup-right and boxes padded by 2 to 11 px; 6 % of the lists not
-    from top to bottom. The same seed gives the same bytes.
+    from top to bottom. With ``view`` "both" every second film is frontal; frontal films have one
+    style. The same seed gives the same bytes.
 
     Raises:
-        ValueError: ``habits`` in the rich style, whose stretched films those formats cannot state.
+        ValueError: ``habits`` in the rich style, whose stretched films those formats cannot state,
+            or of frontal films, which the public set does not have.
     """
+    if habits and view != "lateral":
+        raise ValueError("habits: the public set whose faults they are has lateral films only")
     if habits and style == "rich":
         raise ValueError("habits: their formats cannot state the aspect of a stretched film")
     samples = []
     for index in range(films):
-        made = phantom(seed, index, long_side=long_side, style=style)
+        if view == "ap" or (view == "both" and index % 2):
+            made = frontal_phantom(seed, index, long_side=long_side)
+        else:
+            made = phantom(seed, index, long_side=long_side, style=style)
         path = out / "images" / f"phantom-{index:05d}.png"
         _write_png(path, made.radiograph)
         samples.append(_sample(made, path))

@@ -8,7 +8,6 @@ from typing import Final
 import numpy as np
 from jaxtyping import Bool, Float64
 
-from spondyl.data.phantom import Phantom
 from spondyl.data.phantom_frontal_bones import FrontalScene
 from spondyl.data.phantom_frontal_film import draw_frontal
 from spondyl.data.phantom_frontal_spine import (
@@ -19,6 +18,7 @@ from spondyl.data.phantom_frontal_spine import (
     FrontalColumn,
     sample_frontal_column,
 )
+from spondyl.data.phantom_made import Phantom
 from spondyl.film.radiograph import PixelSpacing, Radiograph
 from spondyl.spine.landmarks import Landmarks
 

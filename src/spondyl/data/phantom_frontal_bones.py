@@ -279,9 +279,9 @@ def lay_ribs(
                 _stroke(layers[2 + k % 2], front, breadth * 1.1, rim, ink)
     fade = rng.uniform(0.25, 0.9)
     for n, layer in enumerate(layers):
-        ink = np.asarray(layer, dtype=np.float32) / 255
+        shade = np.asarray(layer, dtype=np.float32) / 255
         strength = np.float32(look.rib * (1.0 if n < 2 else fade))
-        canvas += strength * softened(ink, max(0.5 * scene.mm, 0.5) * (1 if n < 2 else 1.8))
+        canvas += strength * softened(shade, max(0.5 * scene.mm, 0.5) * (1 if n < 2 else 1.8))
 
 
 def _stroke(layer: Image.Image, path: Points, breadth: float, rim: float, ink: int) -> None:
