@@ -284,3 +284,21 @@ def test_any_size_of_film_can_be_made(long_side):
     assert film.radiograph.height == long_side
     assert np.isfinite(film.radiograph.pixels).all()
     assert film.radiograph.pixels.dtype == np.float32
+
+
+PINNED = {
+    0: ([67.6, 111.1, 110.3, 37.0, 94.4, 74.5, 57.7, 147.1, 129.7, 55.7, 172.2, 176.3], 2662.86),
+    7: ([93.3, 94.4, 43.1, 93.5, 111.5, 54.2, 125.4, 164.5, 123.0, 148.9, 172.2, 167.3], 1894.89),
+}
+"""Mean greys (of 255) of 4 x 3 blocks and the sum of the corners, as of the first release."""
+
+
+@pytest.mark.parametrize("index", PINNED)
+def test_plain_films_stay_what_benchmarks_were_measured_with(index):
+    """One draw more or fewer anywhere would change all that follows it."""
+    greys, corners = PINNED[index]
+    film = phantom(11, index, long_side=128)
+    rows = np.array_split(255 * film.radiograph.pixels.astype(np.float64), 4)
+    blocks = [block.mean() for row in rows for block in np.array_split(row, 3, axis=1)]
+    np.testing.assert_allclose(blocks, greys, atol=0.1)
+    assert np.nansum(film.truth.points) == pytest.approx(corners, abs=0.01)

@@ -164,14 +164,14 @@ def test_the_skin_of_the_back_is_behind_every_body_and_the_belly_before_it(scene
 
 def test_a_profile_is_its_table_in_mm_below_the_sacral_plate(scenes):
     """A straight line stays a straight line, however it is smoothed."""
-    from spondyl.data.phantom_film import _profile
+    from spondyl.data.phantom_film import profile
 
     scene = scenes[0]
     plate = scene.corners[0, :2, 1].mean()
     below = np.linspace(-150, 150, 31)
-    line = _profile(scene, plate + below * scene.mm, ((-400, -40.0), (0, 0.0), (400, 40.0)))
+    line = profile(scene, plate + below * scene.mm, ((-400, -40.0), (0, 0.0), (400, 40.0)))
     np.testing.assert_allclose(line, below / 10, atol=1e-6)
-    flat = _profile(scene, plate + below * scene.mm, ((-400, 7.0), (400, 7.0)))
+    flat = profile(scene, plate + below * scene.mm, ((-400, 7.0), (400, 7.0)))
     np.testing.assert_allclose(flat, 7.0)
 
 

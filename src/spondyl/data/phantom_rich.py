@@ -136,26 +136,31 @@ def _windowed(
 
 def lay_skeleton(canvas: Pixels, rng: np.random.Generator, scene: Scene, effects: Effects) -> None:
     """Adds every bone to the attenuation."""
-    mm = scene.mm
+    behind, below, within, worn = rng.spawn(4)  # one effect does not change another's draws
+    _lay_behind(canvas, behind, scene, effects)
+    lay_lumbosacral(canvas, below, scene.corners[0], scene.mm, effects.pelvis * effects.density,
+                    effects.sacrum * effects.density)  # fmt: skip
+    base = _base(within, scene, effects)
+    phase = within.uniform(0, 2 * np.pi)
+    for k in scene.visible(40):
+        lean = _lean(scene, effects, k, phase)
+        lay_solid(canvas, within, _solid(within, scene, effects, base, k, lean))
+        if worn.random() < effects.osteophytes:
+            _lay_spurs(canvas, worn, scene.corners[k], base.marrow)
+        if k and worn.random() < effects.vacuum:
+            _lay_vacuum(canvas, worn, scene, k)
+
+
+def _lay_behind(canvas: Pixels, rng: np.random.Generator, scene: Scene, effects: Effects) -> None:
+    """Adds ribs, and pedicles, facets and processes."""
     for k in scene.visible(80):
-        frame = frame_behind(scene.corners[k], mm)
+        frame = frame_behind(scene.corners[k], scene.mm)
         if k >= scene.thoracic and effects.ribs:
             strength = effects.ribs * rng.uniform(0.5, 1.2) * effects.density
             lay_ribs(canvas, rng, frame, k - scene.thoracic, strength)
         if k and effects.posterior:
             strength = effects.posterior * rng.uniform(0.7, 1.2) * effects.density
             lay_posterior(canvas, rng, frame, strength)
-    lay_lumbosacral(canvas, rng, scene.corners[0], mm, effects.pelvis * effects.density,
-                    effects.sacrum * effects.density)  # fmt: skip
-    base = _base(rng, scene, effects)
-    phase = rng.uniform(0, 2 * np.pi)
-    for k in scene.visible(40):
-        lean = _lean(scene, effects, k, phase)
-        lay_solid(canvas, rng, _solid(rng, scene, effects, base, k, lean))
-        if rng.random() < effects.osteophytes:
-            _lay_spurs(canvas, rng, scene.corners[k], base.marrow)
-        if k and rng.random() < effects.vacuum:
-            _lay_vacuum(canvas, rng, scene, k)
 
 
 def _base(rng: np.random.Generator, scene: Scene, effects: Effects) -> Solid:

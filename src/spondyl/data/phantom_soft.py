@@ -41,19 +41,20 @@ def sample_build(rng: np.random.Generator) -> Build:
 
 def soft_tissue(rng: np.random.Generator, scene: Scene, effects: Effects, build: Build) -> Pixels:
     """Attenuation in nepers at half of the film's size."""
+    rng, hips, lungs, gas = rng.spawn(4)  # one effect does not change another's draws
     half = halved(scene)
     y = np.arange(half.height, dtype=np.float64)
     back = skin(half, y, build.fat)
     wave = 25 * np.sin((y / half.mm + rng.uniform(0, 300)) / rng.uniform(40, 90))
     front = back - (build.depth + wave) * half.mm
     tissue = _trunk(half, (back, front), build)
-    _lay_hips(rng, half, tissue, effects)
+    _lay_hips(hips, half, tissue, effects)
     tissue *= 1 + rng.uniform(0.002, 0.02) * cloud(rng, half.shape, 30 * half.mm, 4)
     _lay_organs(rng, half, tissue)
     if effects.lungs:
-        _lay_lungs(rng, half, tissue, back, effects.lungs * WATER_PER_MM)
+        _lay_lungs(lungs, half, tissue, back, effects.lungs * WATER_PER_MM)
     for _ in range(effects.gas):
-        _lay_gas(rng, half, tissue)
+        _lay_gas(gas, half, tissue)
     tissue[_outside(half, back)] *= 0.02
     return np.maximum(tissue, 0)
 

@@ -75,7 +75,7 @@ def sample_column(rng: np.random.Generator, *, rich: bool = False) -> Column:
     segments, sizes = _segments(rng, framing), _sizes(rng, framing)
     if rich:
         _narrow(rng, sizes, ailments)
-    corners = _stack(segments, sizes, ailments)
+    corners = _stack(segments, sizes, ailments, rng.uniform(0.2, 0.8) if rich else 0.0)
     if rich:
         corners = _askew(corners, math.radians(float(np.clip(rng.normal(0, 5), -14, 14))))
     corners = _placed(corners, framing)
@@ -225,9 +225,14 @@ def _stack(
     segments: Float64[np.ndarray, "k 2"],
     sizes: Float64[np.ndarray, "k 3"],
     ailments: Ailments,
+    levelling: float = 0.0,
 ) -> Float64[np.ndarray, "k 4 2"]:
-    """Builds the bodies one on the other, S1 first, with exactly the slips asked for."""
+    """Builds the bodies one on the other, S1 first, with exactly the slips asked for.
+
+    ``levelling`` turns the lower endplate of L5 by that share towards the sacral one.
+    """
     superior, inferior = _tilts(segments)
+    inferior[1] += levelling * (superior[0] - inferior[1])
     lengths = np.linalg.norm(segments, axis=1)
     heights = (1 - sizes[:, 2]) * np.append(lengths[0] * 0.82, (lengths[1:] + lengths[:-1]) / 2)
     gaps = (lengths - (heights + np.append(heights[1:], heights[-1])) / 2) * ailments.gap
