@@ -140,7 +140,7 @@ def frontal_body(rng: np.random.Generator, scene: FrontalScene, k: int) -> Body:
     """The outline of a body: a waist, nearly flat endplates, rounded corners on the landmarks."""
     corners = scene.column.corners[k]
     width = float(np.linalg.norm(corners[1] - corners[0]))
-    waist, plate = rng.uniform(0.02, 0.075, 2) * width, rng.uniform(-0.01, 0.03, 2) * width
+    waist, plate = rng.uniform(0.02, 0.1, 2) * width, rng.uniform(-0.01, 0.035, 2) * width
     hollow = (float(plate[0]), float(waist[0]), float(plate[1]), float(waist[1]))
     return Body(corners, hollow, rounding=float(rng.uniform(0.02, 0.09)) * width)
 
@@ -220,13 +220,15 @@ def lay_arch(
         lay_polygon(canvas, path, 0.3 * strength, soft)
         lay_line(canvas, path, rim, 0.25 * strength, soft)
     low = 0.3 + 0.35 * (1 - abs(2 * lumbar - 0.9)) + rng.uniform(-0.08, 0.08)
-    length, breadth = rng.uniform(0.16, 0.34), rng.uniform(0.03, 0.06)
+    length, breadth = rng.uniform(0.18, 0.5), rng.uniform(0.025, 0.06)
     drop = [[0, 1.35, low - length], [breadth, 1.4, low], [breadth, 1.5, low + 0.6 * length],
             [0, 1.5, low + length], [-breadth, 1.5, low + 0.6 * length],
             [-breadth, 1.4, low], [0, 1.35, low - length]]  # fmt: skip
     path = curve(scene.placed(k, drop), 4)
-    lay_polygon(canvas, path, 0.5 * strength, soft)
-    lay_line(canvas, path, rim, 0.6 * strength, soft)
+    lay_polygon(canvas, path, 0.6 * strength, soft)
+    lay_line(canvas, path, rim, float(rng.uniform(0.4, 1.4)) * strength, 0.7 * soft)
+    if FIRST <= k < FIRST + 12:
+        _lay_rib_heads(canvas, rng, scene, k, strength)
 
 
 def _lay_pedicle(
@@ -246,6 +248,26 @@ def _lay_pedicle(
     path = scene.placed(k, ring)
     lay_polygon(canvas, path, 0.25 * share, max(0.5 * scene.mm, 0.5))
     lay_line(canvas, path, max(0.9 * scene.mm, 0.8), 0.95 * share, max(0.35 * scene.mm, 0.4))
+
+
+def _lay_rib_heads(
+    canvas: Pixels, rng: np.random.Generator, scene: FrontalScene, k: int, strength: float
+) -> None:
+    """Adds the heads of a pair of ribs as rings over the corners of the body."""
+    angle = np.linspace(0, 2 * np.pi, 16)
+    for side in (-1.0, 1.0):
+        radii = rng.uniform(0.06, 0.13), rng.uniform(0.12, 0.24)
+        ring = np.stack(
+            [
+                side * rng.uniform(0.48, 0.62) + radii[0] * np.cos(angle),
+                np.full(16, 0.6),
+                rng.uniform(-0.6, -0.3) + radii[1] * np.sin(angle),
+            ],
+            axis=1,
+        )
+        path = scene.placed(k, ring)
+        lay_polygon(canvas, path, 0.2 * strength, max(0.5 * scene.mm, 0.5))
+        lay_line(canvas, path, max(0.9 * scene.mm, 0.8), 0.4 * strength, max(0.4 * scene.mm, 0.4))
 
 
 def _transverse(rng: np.random.Generator, side: float, lumbar: float) -> Points:

@@ -293,7 +293,7 @@ def _exposed(rng: np.random.Generator, scene: FrontalScene, total: Pixels) -> Pi
         electronic=float(rng.uniform(0, 0.015)),
         scatter=float(rng.uniform(0.0, 0.55)),
         scatter_px=float(rng.uniform(20, 70)) * scene.mm,
-        blur_px=float(rng.uniform(0.1, 0.75)) * max(scene.mm, 0.6),
+        blur_px=float(0.1 + 0.6 * rng.random() ** 1.5) * max(scene.mm, 0.6),
         grain_px=float(rng.uniform(0, 0.6)) * scene.mm,
     )
     signal = expose(rng, total, exposure)
