@@ -199,9 +199,10 @@ def test_noise_grows_where_little_passes(scenes):
 
 @pytest.mark.parametrize("style", ["ink", "box"])
 def test_letters_are_bright_on_the_film_or_dark_in_a_bright_box(style):
-    from spondyl.data.phantom_film import _print, _printed
+    from spondyl.data.phantom_film import _print
+    from spondyl.data.phantom_marks import printed
 
-    marker = _printed("L", 24)
+    marker = printed("L", 24)
     place = np.full(marker.shape, 0.4, dtype=np.float32)
     _print(place, marker, style)
     corner, stroke = place[0, 0], place[marker > 0.95]

@@ -11,7 +11,6 @@ from typing import Final
 
 import numpy as np
 from jaxtyping import Float64
-from PIL import Image, ImageDraw, ImageFont
 
 from spondyl.data.phantom_bones import (
     BodyLook,
@@ -35,6 +34,7 @@ from spondyl.data.phantom_canvas import (
     lay_line,
     lay_polygon,
 )
+from spondyl.data.phantom_marks import printed
 
 # mm behind the posterior wall of S1, at mm below its superior endplate in the standing body
 _BACK: Final = ((-420, 95), (-300, 95), (-200, 85), (-110, 68), (-40, 74), (20, 98), (80, 128),
@@ -299,7 +299,7 @@ def lay_marker(rng: np.random.Generator, film: Pixels, keep_free: Points) -> Non
     """Prints side letters away from the points, plain or in a box, at times mirrored."""
     height, width = film.shape
     text = str(rng.choice(_WORDS))
-    marker = _printed(text, round(height * rng.uniform(0.022, 0.045)))
+    marker = printed(text, round(height * rng.uniform(0.022, 0.045)))
     if rng.random() < 0.3:
         marker = marker[:, ::-1]
     rows, columns = marker.shape
@@ -319,16 +319,6 @@ def lay_marker(rng: np.random.Generator, film: Pixels, keep_free: Points) -> Non
 
 def _is_free(points: Points, middle: Point, reach: float) -> bool:
     return bool((np.linalg.norm(points - middle, axis=1) > reach).all())
-
-
-def _printed(text: str, size: int) -> Pixels:
-    font = ImageFont.load_default(size=max(size, 8))
-    left, top, right, bottom = font.getbbox(text)
-    pad = max(2, size // 5)
-    extent = (math.ceil(right - left) + 2 * pad, math.ceil(bottom - top) + 2 * pad)
-    image = Image.new("L", extent)
-    ImageDraw.Draw(image).text((pad - left, pad - top), text, fill=255, font=font)
-    return np.asarray(image, dtype=np.float32) / 255
 
 
 def _print(place: Pixels, marker: Pixels, style: str) -> None:

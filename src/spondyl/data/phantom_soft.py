@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from jaxtyping import Bool
 
 from spondyl.data.phantom_canvas import Pixels, Point, cloud, curve, ellipse, lay_line, lay_polygon
 from spondyl.data.phantom_detector import WATER_PER_MM
@@ -59,7 +59,7 @@ def soft_tissue(rng: np.random.Generator, scene: Scene, effects: Effects, build:
     return np.maximum(tissue, 0)
 
 
-def _outside(scene: Scene, back: Values) -> np.ndarray:
+def _outside(scene: Scene, back: Values) -> Bool[np.ndarray, "h w"]:
     return np.arange(scene.width)[None, :] > back[:, None]
 
 
@@ -157,4 +157,4 @@ def at_bodies(tissue: Pixels, scene: Scene) -> float:
     centres = np.round(scene.corners.mean(axis=1) * scale).astype(int)
     inside = (centres >= 0).all(axis=1) & (centres < tissue.shape[::-1]).all(axis=1)
     found = tissue[centres[inside, 1], centres[inside, 0]]
-    return float(np.median(found)) if len(found) and not math.isnan(found[0]) else 5.0
+    return float(np.median(found)) if len(found) else float(np.median(tissue))
