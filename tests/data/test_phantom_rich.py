@@ -1,3 +1,5 @@
+import subprocess
+import sys
 import time
 from dataclasses import fields, replace
 
@@ -277,3 +279,12 @@ def test_a_rich_film_is_quick():
     for index in range(2):
         phantom(14, index, long_side=768, style="rich")
     assert (time.process_time() - start) / 2 < 3.0  # about 0.4 s on one free core
+
+
+def test_rich_films_need_numpy_and_pillow_alone():
+    code = (
+        "import sys; from spondyl.data.phantom import phantom;"
+        "phantom(1, 1, long_side=128, style='rich');"
+        "sys.exit(any(name in sys.modules for name in ('scipy', 'torch', 'matplotlib')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
