@@ -100,7 +100,7 @@ def sample_look(rng: np.random.Generator, mm: float) -> FrontalLook:
     marrow = density * rng.uniform(0.16, 0.42)
     return FrontalLook(
         marrow=marrow,
-        column=marrow * rng.uniform(0.2, 1.6),
+        column=marrow * rng.uniform(0.3, 2.0),
         wall=density * rng.uniform(0.06, 0.3),
         endplate=density * rng.uniform(0.08, 0.42),
         arch=density * rng.uniform(0.14, 0.55),

@@ -40,14 +40,14 @@ from spondyl.data.phantom_implants import lay_rod, lay_screw, lay_small_metal
 from spondyl.data.phantom_marks import lay_labels, lay_measurement, lay_scale_bar, shutter
 
 # Place along the spine (C5 is 0, T1 3, L1 15, S1 20), then mm.
-_THICKNESS: Final = ((-7, 180), (-2, 120), (1, 112), (3, 140), (5, 172), (8, 196), (12, 206),
-                     (15, 200), (17, 190), (19, 205), (22, 226), (27, 220))  # fmt: skip
+_THICKNESS: Final = ((-7, 180), (-2, 118), (1, 104), (3, 116), (5, 134), (8, 164), (11, 188),
+                     (13, 198), (15, 200), (17, 196), (19, 206), (22, 226), (27, 220))  # fmt: skip
 _HALF_WIDTH: Final = ((-7, 80), (-1, 60), (1, 66), (2, 98), (3, 150), (4, 186), (6, 188), (8, 168),
                       (12, 152), (16, 140), (18, 143), (20, 166), (27, 185))  # fmt: skip
 _LUNG: Final = ((3.2, 30), (3.6, 52), (4.6, 78), (6, 100), (8, 118), (10, 127))
-_MEDIASTINUM: Final = ((13, 30), (10, 28), (8, 28), (6.4, 27), (5, 26), (3.5, 26))
-_HEART: Final = ((13, 66), (11, 72), (9.3, 62), (7.8, 40), (6.6, 32), (6.0, 38), (5.2, 28),
-                 (3.5, 27))  # fmt: skip
+_MEDIASTINUM: Final = ((13, 24), (10, 20), (8, 19), (6.4, 19), (5, 19), (3.5, 22))
+_HEART: Final = ((13, 60), (11, 64), (9.3, 54), (7.8, 34), (6.6, 25), (6.0, 30), (5.2, 22),
+                 (3.5, 23))  # fmt: skip
 
 
 def draw_frontal(
@@ -119,8 +119,8 @@ def _lungs(rng: np.random.Generator, scene: FrontalScene, chest: float, broad: f
     """What the air of both lungs takes away, with their vessels; less of it over the spine."""
     mm = scene.mm
     lungs = np.zeros(scene.shape, dtype=np.float32)
-    depth, spine = chest * rng.uniform(0.35, 0.62), rng.uniform(0, 0.8)
-    dome = rng.normal(12.2, 0.9)
+    depth, spine = chest * rng.uniform(0.42, 0.72), rng.uniform(0.1, 1.0)
+    dome = rng.normal(12.8, 0.9)
     for side in (-1, 1):
         low = _row(scene, dome) + (10 * mm if side == scene.heart else 0) + rng.normal(0, 6) * mm
         outline = _lung_outline(rng, scene, side, low, (spine, broad))
@@ -140,7 +140,7 @@ def _lungs(rng: np.random.Generator, scene: FrontalScene, chest: float, broad: f
                            (middle + swell * (sides[1] - middle))[::-1]])  # fmt: skip
     tube = np.zeros(scene.shape, dtype=np.float32)
     lay_polygon(tube, wall, 1.0, rng.uniform(1.0, 4.0) * mm)
-    lungs *= 1 - np.float32(rng.uniform(0.2, 0.6)) * tube
+    lungs *= 1 - np.float32(rng.uniform(0.15, 0.5)) * tube
     _lay_windpipe(rng, scene, lungs)
     return lungs
 
@@ -167,7 +167,7 @@ def _lung_outline(
     dome = [(middle(low, 0) + side * x * broad * mm, low + (y + rng.normal(0, 3)) * mm)
             for x, y in below]  # fmt: skip
     border = _HEART if side == scene.heart else _MEDIASTINUM
-    size = rng.uniform(0.75, 1.25)
+    size = rng.uniform(0.7, 1.35)
     edge = ((_row(scene, place), reach * size * mm) for place, reach in border)
     inner = [(middle(y, spine) + side * reach, y) for y, reach in edge if y < low - 4 * mm]
     last = (middle(low, spine) + side * 30 * mm, low + 10 * mm)
@@ -208,7 +208,7 @@ def _lay_heart(rng: np.random.Generator, scene: FrontalScene, tissue: Pixels) ->
     mm, y = scene.mm, _row(scene, rng.uniform(9, 10.5))
     middle = scene.midline[int(np.clip(y, 0, scene.height - 1))]
     heart = ellipse((middle + scene.heart * 28 * mm, y), (58 * mm, 62 * mm), scene.heart * 0.6)
-    lay_polygon(tissue, heart, float(rng.uniform(0.0, 0.7)), 5 * mm)
+    lay_polygon(tissue, heart, float(rng.uniform(0.0, 0.45)), 5 * mm)
     spine = scene.centres[FIRST + 4 : FIRST + 14] + [scene.heart * rng.uniform(8, 22) * mm, 0]
     lay_line(tissue, spine, 22 * mm, float(rng.uniform(0, 0.25)), 1.5 * mm)
     if rng.random() < 0.4:
@@ -320,8 +320,8 @@ def _processing(rng: np.random.Generator, scene: FrontalScene, signal: Pixels) -
     span = max(float(white - black), 0.6)
     return Processing(
         black=float(black) - rng.uniform(0, 0.25) * span,
-        white=float(black) + span * rng.uniform(0.95, 1.5),
-        gamma=float(math.exp(rng.normal(0, 0.3))),
+        white=float(black) + span * rng.uniform(0.95, 1.6),
+        gamma=float(math.exp(rng.normal(0.2, 0.35))),
         shoulder=float(rng.uniform(0, 0.5)),
         edge=float(rng.uniform(0, 1.2)) if rng.random() < 0.5 else 0.0,
         edge_px=float(rng.uniform(1, 6)) * scene.mm,
