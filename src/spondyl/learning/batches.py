@@ -61,7 +61,8 @@ class FilmCache:
         """The films at ``indices`` as tensors."""
         chosen = list(indices)
         ends = [(self.samples[i].complete_above, self.samples[i].complete_below) for i in chosen]
-        landmarks = collate_landmarks([self.landmarks[i] for i in chosen], ends)
+        views = [self.samples[i].view for i in chosen]
+        landmarks = collate_landmarks([self.landmarks[i] for i in chosen], ends, views)
         return Batch(torch.from_numpy(self.inputs[chosen]), landmarks, tuple(chosen))
 
 

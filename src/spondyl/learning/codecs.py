@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from spondyl.anatomy import LEVELS
 from spondyl.learning import heatmaps
-from spondyl.learning.targets import UNKNOWN, LandmarkBatch
+from spondyl.learning.targets import NEITHER, UNKNOWN, LandmarkBatch
 from spondyl.recipe import SetCodecRecipe, SlotsCodecRecipe
 from spondyl.spine.detections import Detections, detections_of
 
@@ -75,7 +75,8 @@ class Candidates(NamedTuple):
 class Targets:
     """What the maps should be (B, C, M, M) and how much each value matters (same shape, >= 0).
 
-    For ``set`` the level channels hold a one-hot row, and the facing channel 0 or 1.
+    For ``set`` the level channels hold a one-hot row, and the facing channel 0, 1 or,
+    on AP films, 0.5.
     """
 
     maps: Float[Tensor, "b c h w"]
@@ -218,7 +219,8 @@ class SetCodec:
         self, facing: Int[Tensor, " b"], near: Bool[Tensor, "b h w"]
     ) -> tuple[Float[Tensor, "b 1 h w"], Float[Tensor, "b 1 h w"]]:
         weight = (near & (facing != UNKNOWN)[:, None, None])[:, None].float()
-        return weight * facing.clamp_min(0)[:, None, None, None], weight
+        right = torch.where(facing == NEITHER, 0.5, facing.clamp_min(0).float())
+        return weight * right[:, None, None, None], weight
 
     def _losses(self, maps: Float[Tensor, "b c h w"], targets: Targets) -> tuple[Tensor, ...]:
         heat = slice(0, 5)

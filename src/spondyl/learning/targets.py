@@ -9,10 +9,12 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from spondyl.anatomy import LEVELS, MIRRORED_CORNERS
+from spondyl.anatomy import LEVELS, MIRRORED_CORNERS, View
 from spondyl.spine.landmarks import Landmarks
 
 UNKNOWN = -1
+NEITHER = 2
+"""The facing of an AP film: left and right are as likely."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +22,9 @@ class LandmarkBatch:
     """Landmarks of B films, padded to V vertebrae, superior to inferior.
 
     ``points`` is x, y in input px, corners SL, SR, IL, IR, NaN = not seen; a vertebra that is NaN
-    throughout is padding. ``levels`` indexes ``LEVELS``, ``facing`` is 0 left, 1 right; both are
-    ``UNKNOWN`` where not annotated. ``complete`` says whether nothing was left unlabelled above /
-    below.
+    throughout is padding. ``levels`` indexes ``LEVELS``, ``facing`` is 0 left, 1 right, ``NEITHER``
+    on AP films; both are ``UNKNOWN`` where not annotated. ``complete`` says whether nothing was
+    left unlabelled above / below.
     """
 
     points: Float[Tensor, "b v 4 2"]
@@ -49,17 +51,20 @@ class LandmarkBatch:
         """The landmarks with left and right exchanged in name where the film was flipped."""
         swapped = self.points[:, :, list(MIRRORED_CORNERS)]
         points = torch.where(flipped[:, None, None, None], swapped, self.points)
-        exchange = flipped & (self.facing != UNKNOWN)
+        exchange = flipped & (self.facing != UNKNOWN) & (self.facing != NEITHER)
         facing = torch.where(exchange, 1 - self.facing, self.facing)
         return LandmarkBatch(points, self.levels, facing, self.complete)
 
 
 def collate_landmarks(
-    films: Sequence[Landmarks], complete: Sequence[tuple[bool, bool]]
+    films: Sequence[Landmarks],
+    complete: Sequence[tuple[bool, bool]],
+    views: Sequence[View | None] | None = None,
 ) -> LandmarkBatch:
     """Pads the landmarks of several films, in input px, into one batch.
 
-    A last vertebra named S1 ends the column: nothing below it was left out.
+    A last vertebra named S1 ends the column: nothing below it was left out. Without ``views`` no
+    film is known to be AP.
     """
     most = max((len(film) for film in films), default=0)
     points = torch.full((len(films), max(most, 1), 4, 2), torch.nan)
@@ -67,7 +72,8 @@ def collate_landmarks(
     for row, film in enumerate(films):
         points[row, : len(film)] = torch.from_numpy(film.points).float()
         levels[row, : len(film)] = torch.tensor([_level_index(n) for n in film.names]).long()
-    facing = torch.tensor([_facing_index(film) for film in films])
+    shown = views or [None] * len(films)
+    facing = torch.tensor([_facing_index(*film) for film in zip(films, shown, strict=True)])
     ends = [
         (above, below or _ends_at_sacrum(film))
         for film, (above, below) in zip(films, complete, strict=True)
@@ -79,7 +85,9 @@ def _level_index(name: str | None) -> int:
     return LEVELS.index(name) if name in LEVELS else UNKNOWN
 
 
-def _facing_index(film: Landmarks) -> int:
+def _facing_index(film: Landmarks, view: View | None) -> int:
+    if view == "ap":
+        return NEITHER
     return UNKNOWN if film.facing is None else int(film.facing == "right")
 
 
