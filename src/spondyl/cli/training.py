@@ -14,6 +14,7 @@ from spondyl.errors import UsageError
 if TYPE_CHECKING:
     from spondyl.data.sample import Sample
     from spondyl.data.splitting import Split
+    from spondyl.learning.starting import Start
     from spondyl.recipe import Recipe
 
 
@@ -68,10 +69,23 @@ def phantom(
 
 def train(
     data: Annotated[Path, typer.Argument(help="Folder of annotated films.")],
-    recipe: Annotated[
-        str, typer.Option(help="Recipe file, or the name of one that comes along, such as demo.")
-    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")],
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            help="Recipe file, or the name of one that comes along, such as demo.",
+            show_default=False,
+        ),
+    ] = None,
+    init: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CHECKPOINT",
+            help="Fine-tune a trained network: its .safetensors file, or a name; "
+            "then the recipe may be left away.",
+            show_default=False,
+        ),
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change one setting; repeatable."),
@@ -103,12 +117,16 @@ def train(
 
     if resume and not (out / "last.ckpt").exists():
         raise UsageError(f"{out}: holds no run to resume; leave --resume away to begin one")
-    chosen = _recipe(recipe, settings or [], weights=weights, seed=seed)
+    if init and weights:
+        raise UsageError("--init and --weights: need one of the two")
+    start = _start(init)
+    begun = out / "recipe.yaml" if resume else None
+    chosen = _recipe(recipe, settings or [], weights=weights, seed=seed, begun=begun, start=start)
     samples = read_samples(data, format=format, skip_bad=skip_bad)
     parts = _split(split, samples, chosen, allow_leak=allow_leak)
     from spondyl.learning.train import fit  # after all that can be refused without torch
 
-    result = fit(samples, chosen, out, split=parts, device=device, resume=resume)
+    result = fit(samples, chosen, out, split=parts, device=device, resume=resume, start=start)
     print(result.best)
 
 
@@ -143,12 +161,42 @@ def _split(
     return parts
 
 
-def _recipe(name: str, settings: list[str], *, weights: Path | None, seed: int | None) -> Recipe:
-    """The recipe that a user asked for: a file or a name, then what was said beside it."""
-    from spondyl.recipe import override, read_recipe, shipped_recipe
+def _start(name: str | None) -> Start | None:
+    """The checkpoint to go on from; only that needs torch before the films are read."""
+    if name is None:
+        return None
+    from spondyl.learning.starting import find_start
 
-    is_file = Path(name).suffix in (".yaml", ".yml") or Path(name).is_file()
-    recipe = override(read_recipe(Path(name) if is_file else shipped_recipe(name)), settings)
+    return find_start(name)
+
+
+def _base(name: str | None, begun: Path | None, start: Start | None) -> Recipe:
+    """The recipe named, or that of the run begun, or the one for going on from a checkpoint."""
+    from spondyl.recipe import read_recipe, shipped_recipe
+
+    if name is not None:
+        is_file = Path(name).suffix in (".yaml", ".yml") or Path(name).is_file()
+        return read_recipe(Path(name) if is_file else shipped_recipe(name))
+    if begun is not None:
+        return read_recipe(begun)
+    if start is None:
+        raise UsageError("--recipe and --init: need one of the two, or both")
+    return start.recipe()
+
+
+def _recipe(
+    name: str | None,
+    settings: list[str],
+    *,
+    weights: Path | None,
+    seed: int | None,
+    begun: Path | None = None,
+    start: Start | None = None,
+) -> Recipe:
+    """The recipe that a user asked for, then what was said beside it."""
+    from spondyl.recipe import override
+
+    recipe = override(_base(name, begun, start), settings)
     if weights is not None:
         recipe = recipe.model_copy(
             update={"model": recipe.model.model_copy(update={"weights": weights})}

@@ -44,6 +44,7 @@ from spondyl.learning.module import LandmarkModule
 from spondyl.learning.networks import build_network
 from spondyl.learning.parts import choose_split, prove, split_begun
 from spondyl.learning.resume import AtomicCheckpointIO
+from spondyl.learning.starting import Start
 from spondyl.recipe import Recipe, write_recipe
 from spondyl.version import __version__
 
@@ -78,8 +79,12 @@ def fit(
     split: Split | None = None,
     device: str = "auto",
     resume: bool = False,
+    start: Start | None = None,
 ) -> RunResult:
     """Trains the network of a recipe and leaves a run folder.
+
+    ``start`` is the checkpoint whose weights the network begins with; a resumed run does not need
+    it, and knows it if it is given.
 
     The folder holds ``recipe.yaml``, ``split.json``, ``run.json`` (the manifest), ``history.json``
     and ``.csv``, ``tensorboard/``, ``best_mre.safetensors`` and ``best_loss.safetensors`` (with
@@ -90,13 +95,16 @@ def fit(
     Raises:
         TrainingError: the folder holds another run or is in use, its films or labels have changed
             since, the split leaks and does not allow it, or the loss is no longer finite.
+        CheckpointError: ``start`` is of another network.
         FilmError: a film cannot be read.
         UsageError: a part of the split would be empty, or a group to exclude is not there.
     """
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / ".lock", timeout=0):  # the system drops it with the process
-            return _fit(samples, recipe, folder, split=split, device=device, resume=resume)
+            return _fit(
+                samples, recipe, folder, split=split, device=device, resume=resume, start=start
+            )
     except Timeout:
         raise TrainingError(f"{folder}: another training is using this folder") from None
 
@@ -109,9 +117,12 @@ def _fit(
     split: Split | None,
     device: str,
     resume: bool,
+    start: Start | None,
 ) -> RunResult:
     console, device = Console(stderr=True), pick_device(device)
+    recipe = start.fit_to(recipe) if start else recipe
     before = _open_run(folder, recipe, resume=resume)
+    origin = _origin(folder, before, start)
     if before.get("finished"):
         return RunResult(folder, tuple(json.loads((folder / "history.json").read_text())))
     if before:
@@ -120,12 +131,13 @@ def _fit(
         parts = choose_split(samples, recipe, given=split, console=console)
     films, judged = _cache_both(samples, parts, recipe, console)
     leaks = prove(parts, samples, (films, judged)) if split and not before else []
-    run = _Run(recipe, folder, films, judged, device, console, _about(recipe, films, judged))
+    about = {**_about(recipe, films, judged), **origin}
+    run = _Run(recipe, folder, films, judged, device, console, about)
     allowed = {"allow_leak": leaks} if parts.leaks_allowed else {}
     manifest = {**run.manifest(), **allowed, **_unchanged(before, run)}
     write_split(parts, folder / "split.json")
     write_json(folder / "run.json", manifest)
-    history = _train(run, resume=bool(before))
+    history = _train(run, start, resume=bool(before))
     for path in (folder / f"{name}.safetensors" for name in BEST):
         if path.exists():
             calibrate_checkpoint(path, run.judged, device=run.device)
@@ -206,6 +218,16 @@ def _open_run(folder: Path, recipe: Recipe, *, resume: bool) -> dict[str, Any]:
     return before
 
 
+def _origin(folder: Path, before: Mapping[str, Any], start: Start | None) -> dict[str, Any]:
+    """What manifest and weights say of the checkpoint that the run began with, if any."""
+    if not before:
+        return {"init": {"file": start.name, "digest": start.model.digest}} if start else {}
+    begun = before.get("init")
+    if start and (begun is None or begun["digest"] != start.model.digest):
+        raise TrainingError(f"{folder}: was started from other weights; leave --init away")
+    return {"init": begun} if begun else {}
+
+
 def _unchanged(before: Mapping[str, Any], run: _Run) -> dict[str, Any]:
     """What a resumed run keeps of its manifest, once it is sure that the data are the same."""
     if not before:
@@ -237,7 +259,7 @@ def _as_annotated(samples: Sequence[Sample], recipe: Recipe) -> list[Sample]:
     return [replace(sample, complete_above=True, complete_below=True) for sample in samples]
 
 
-def _train(run: _Run, *, resume: bool) -> History:
+def _train(run: _Run, start: Start | None, *, resume: bool) -> History:
     recipe = run.recipe
     reset_peak_memory()
     if run.device == "cuda":
@@ -247,6 +269,8 @@ def _train(run: _Run, *, resume: bool) -> History:
     network = build_network(
         recipe.model, codec.channels, heatmap_size=codec.heatmap_size, head_bias=codec.head_bias
     )
+    if start and not resume and (told := start.give(network, recipe.codec)):
+        run.console.print(told, highlight=False, soft_wrap=True)
     if recipe.training.channels_last:
         network = network.to(memory_format=torch.channels_last)
     module = LandmarkModule(network, codec, recipe, films=run.films, judged=run.judged)

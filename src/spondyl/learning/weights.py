@@ -89,6 +89,17 @@ def start_from(network: nn.Module, weights: Mapping[str, Tensor], name: str) -> 
     network.load_state_dict({**own, **_part(given, "backbone."), **head})
 
 
+def put_weights(network: nn.Module, weights: Mapping[str, Tensor], *, head: bool) -> None:
+    """Gives ``network`` the weights of another of its kind, without ``head`` all but the head's."""
+    given = weights if head else _part(weights, "backbone.")
+    network.load_state_dict({**network.state_dict(), **given})
+
+
+def head_fits(network: nn.Module, weights: Mapping[str, Tensor]) -> bool:
+    """Whether the head among ``weights`` is made like the network's."""
+    return not first_difference(_part(weights, "head."), _part(network.state_dict(), "head."))
+
+
 def first_difference(given: Mapping[str, Tensor], needed: Mapping[str, Tensor]) -> str | None:
     """The first key that is missing, too many or of another shape; None where all fit."""
     for key, tensor in needed.items():
