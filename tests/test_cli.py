@@ -388,8 +388,11 @@ def test_what_is_no_checkpoint_is_one_line(
     ("arguments", "said"),
     [
         (["predict", "--anchor", "L5"], "--anchor L5: need LEVEL=PLACE"),
-        (["predict"], "FILMS and --data: need one of the two"),
-        (["predict", "film.png", "--data", "x"], "FILMS and --data: need one of the two"),
+        (["predict"], "FILMS, --data and --example: need one of the three"),
+        (
+            ["predict", "film.png", "--data", "x"],
+            "FILMS, --data and --example: need one of the three",
+        ),
         (
             ["predict", "film.png", "--part", "val"],
             "--split, --part and --format: only with --data",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -23,10 +23,13 @@ from spondyl.cli.measuring import (
     StatedView,
 )
 from spondyl.errors import FilmError, UsageError
+from spondyl.weights import example_film
 
 if TYPE_CHECKING:
     from spondyl.cli.batch import Batch, Pair, Wanted
     from spondyl.data.sample import Sample
+
+_RESULTS: Final = Path("spondyl-results")
 
 Predictions = Annotated[
     Path | None,
@@ -43,14 +46,30 @@ def predict(
     ] = None,
     *,
     weights: Annotated[
-        list[Path],
-        typer.Option(help="Checkpoint that training wrote; given several times, they vote."),
-    ],
-    out: OutFolder,
+        list[str] | None,
+        typer.Option(
+            metavar="FILE|NAME",
+            help="Checkpoint, exported network (.onnx), or network of the package; checkpoints "
+            "given several times vote.  [default: spondyl-small]",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Folder for the results.  [default: spondyl-results]",
+            show_default=False,
+        ),
+    ] = None,
     data: Annotated[
         Path | None,
         typer.Option(help="Folder of annotated films, instead of FILMS.", show_default=False),
     ] = None,
+    example: Annotated[
+        bool, typer.Option("--example", help="A phantom of the package, instead of FILMS.")
+    ] = False,
     format: Format = None,
     split: SplitFile = None,
     part: Part = None,
@@ -113,27 +132,31 @@ def predict(
         write_key_file,
         write_results,
     )  # fmt: skip
+    from spondyl.cli.console import say
     from spondyl.cli.inputs import check_free, parse_anchor
     from spondyl.cli.measuring import check_also, check_measuring, check_person, measured, stated_of
+    from spondyl.cli.networks import find_networks, load_networks
     from spondyl.writing.results import Results
 
-    place = parse_anchor(anchor)
-    check_place(out, prefix, overwrite=overwrite)
+    place, folder = parse_anchor(anchor), out or _RESULTS
+    check_place(folder, prefix, overwrite=overwrite)
     if key_file is not None:
         check_free(key_file, overwrite=overwrite)
     asked, kinds = check_measuring(slip, angle), check_also(also)
     stated = stated_of(view, mm_per_px, ruler, age, sex)
     batch = Batch()
-    chosen = _Choice(out, frame, any_body_part=any_body_part, deidentify=deidentify)
-    wanted = _wanted(films or [], data, batch, chosen, format=format, split=split, part=part)
+    chosen = _Choice(folder, frame, any_body_part=any_body_part, deidentify=deidentify)
+    films = _films(films or [], data, example=example)
+    networks = find_networks(weights)
+    wanted = _wanted(films, data, batch, chosen, format=format, split=split, part=part)
     check_person(stated, len(wanted))
     batch.expect(len(wanted))
-    from spondyl.learning.detector import load_predictor  # after all that needs no torch
-
-    predictor = load_predictor(*weights, device=device, tta=tta, mc_dropout=mc_dropout)
+    predictor = load_networks(networks, device=device, tta=tta, mc_dropout=mc_dropout)
+    if out is None:
+        say(f"results go to {folder}")
     found = predict_batch(predictor, wanted, batch, anchor=place, stated=stated)
     made_by = provenance(predictor.made_by, predictor.intervals)
-    results = Results(out, made_by, predictor.intervals, prefix, overlays, reports, kinds)
+    results = Results(folder, made_by, predictor.intervals, prefix, overlays, reports, kinds)
     done = [measured(each, predictor.intervals, asked, deidentify=deidentify) for each in found]
     sources = {each.key: each.source for each in wanted}
     print(write_results(results, done, sources, batch))
@@ -207,6 +230,18 @@ class _Choice:
             return True
 
 
+def _films(films: list[Path], data: Path | None, *, example: bool) -> list[Path]:
+    """The films named, or the one of the package.
+
+    Raises:
+        UsageError: not just one of films, annotated films and the example is asked for.
+        FilmError: the package has no example.
+    """
+    if bool(films) + (data is not None) + example != 1:
+        raise UsageError("FILMS, --data and --example: need one of the three")
+    return [example_film()] if example else films
+
+
 def _wanted(
     films: list[Path],
     data: Path | None,
@@ -221,8 +256,6 @@ def _wanted(
     from spondyl.cli.batch import Wanted
     from spondyl.cli.inputs import read_samples, select_part
 
-    if bool(films) == (data is not None):
-        raise UsageError("FILMS and --data: need one of the two")
     if data is None:
         if split or part or format:
             raise UsageError("--split, --part and --format: only with --data")
