@@ -44,31 +44,35 @@ SAID = (0.0, 0.5, 0.7, 0.9, 0.99, 1.0)  # edges of the probabilities that a grad
 Shown = tuple["Sample", "Radiograph"]
 
 
-def noisy(shown: Shown, rng: np.random.Generator) -> Shown:
-    """Noise of 15 % of the grey range."""
+def noisy(shown: Shown, rng: np.random.Generator, noise: float = NOISE) -> Shown:
+    """Noise of so much of the grey range."""
     sample, film = shown
-    return sample, _grey(film, film.pixels + NOISE * rng.standard_normal(film.pixels.shape))
+    return sample, _grey(film, film.pixels + noise * rng.standard_normal(film.pixels.shape))
 
 
-def blurred(shown: Shown, rng: np.random.Generator) -> Shown:
-    """A Gaussian of 3 px, on films of 640 px."""
+def blurred(shown: Shown, rng: np.random.Generator, sigma: float = BLUR) -> Shown:
+    """A Gaussian of so many px, on films of 640 px."""
     from scipy.ndimage import gaussian_filter
 
     sample, film = shown
-    return sample, _grey(film, gaussian_filter(film.pixels, BLUR))
+    return sample, _grey(film, gaussian_filter(film.pixels, sigma))
 
 
-def flat(shown: Shown, rng: np.random.Generator) -> Shown:
-    """15 % of the contrast, in 8 bit, with noise of one of its steps."""
+def flat(shown: Shown, rng: np.random.Generator, contrast: float = CONTRAST) -> Shown:
+    """So much of the contrast, in 8 bit, with noise of one of its steps."""
     sample, film = shown
-    pixels = 0.4 + CONTRAST * film.pixels + rng.standard_normal(film.pixels.shape) / 255
+    pixels = (
+        0.4 * (1 - contrast) / (1 - CONTRAST)
+        + contrast * film.pixels
+        + rng.standard_normal(film.pixels.shape) / 255
+    )
     return sample, _grey(film, np.round(255 * pixels) / 255)
 
 
-def cropped(shown: Shown, rng: np.random.Generator) -> Shown:
-    """The lower 60 % of the film alone: a part of the spine, and larger in the input."""
+def cropped(shown: Shown, rng: np.random.Generator, kept: float = KEPT) -> Shown:
+    """The lower part of the film alone: a part of the spine, and larger in the input."""
     sample, film = shown
-    top = round((1 - KEPT) * film.height)
+    top = round((1 - kept) * film.height)
     points = sample.landmarks.points - [0.0, top]
     points = np.where(points[..., 1:] < -0.5, np.nan, points)
     seen = np.flatnonzero(~np.isnan(points).all(axis=(1, 2)))
