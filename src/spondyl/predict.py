@@ -7,18 +7,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import Final, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt8
 
 from spondyl.anatomy import View
-from spondyl.errors import FilmError, UsageError
+from spondyl.errors import CheckpointError, FilmError, UsageError
 from spondyl.film.letterbox import Letterbox, prepare
 from spondyl.film.radiograph import FilmGeometry, Radiograph
 from spondyl.film.reading import read_radiograph
 from spondyl.spine.calibration import Calibration
-from spondyl.spine.chain import Anchor, anchored, to_landmarks
+from spondyl.spine.chain import Anchor, anchored, seen_view, to_landmarks
 from spondyl.spine.detections import Detections
 from spondyl.spine.landmarks import Landmarks, corner_mean
 from spondyl.spine.measurement import Intervals
@@ -99,6 +99,21 @@ class Predictor:
         )
 
 
+def calibration_of(stored: Mapping[str, Any] | None, *, path: Path) -> Calibration:
+    """What a file of weights says of how far it can be believed; the usual where it says nothing.
+
+    Raises:
+        CheckpointError: it was fitted by another version, or is damaged; ``path`` is named.
+    """
+    try:
+        return Calibration.from_json(stored or {})
+    except ValueError as error:
+        raise CheckpointError(
+            f"{path}: its calibration cannot be used ({error}); "
+            "need one of this version, from spondyl calibrate"
+        ) from error
+
+
 class FoundFilm(NamedTuple):
     """One film of many: its landmarks in image px, what was known of it, its reader's remarks."""
 
@@ -137,7 +152,8 @@ def predict_films(
         except UsageError as error:
             yield RefusedFilm(path, f"{path}: {error}")
         else:
-            yield FoundFilm(path, landmarks, geometry, notes)
+            view = geometry.view or seen_view(landmarks, predictor.calibration)
+            yield FoundFilm(path, landmarks, replace(geometry, view=view), notes)
     yield from reading.drain()
 
 

@@ -13,8 +13,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from spondyl.errors import CheckpointError
-from spondyl.predict import Predictor
-from spondyl.spine.calibration import Calibration
+from spondyl.predict import Predictor, calibration_of
 from spondyl.spine.detections import Detections, detections_of
 
 FORMAT: Final = 1
@@ -61,7 +60,8 @@ def load_session(path: Path) -> Predictor:
     """A predictor from a file that ``spondyl export`` wrote, after checking every byte.
 
     Raises:
-        CheckpointError: the file is missing, damaged, newer, or not an exported network.
+        CheckpointError: the file is missing, damaged, newer, not an exported network, or its
+            calibration is of another version.
     """
     graph = _read_sealed(path)
     try:
@@ -74,7 +74,7 @@ def load_session(path: Path) -> Predictor:
             f"{path}: written by a newer spondyl (format {about.format}); "
             f"this one reads up to {FORMAT}"
         )
-    calibration = Calibration.from_json(about.calibration) if about.calibration else Calibration()
+    calibration = calibration_of(about.calibration, path=path)
     return Predictor(SessionDetector(session, about), calibration, about.made_by)
 
 

@@ -231,3 +231,13 @@ def test_the_padding_of_a_batch_is_no_vertebra() -> None:
     np.testing.assert_allclose(flipped.points[0, :2, 0], batch.points[0, :2, 1])
     unknown = replace(column(2), facing=None)
     assert to_batch([unknown]).relabelled(torch.tensor([True])).facing.tolist() == [-1]
+
+
+def test_an_ap_film_is_taught_that_either_side_is_as_likely() -> None:
+    codec = SetCodec(SetCodecRecipe(), 512)
+    films = [column(facing="right"), column()]
+    batch = collate_landmarks(films, [(True, True)] * 2, ["lateral", "ap"])
+    targets = codec.encode(batch)
+    facing, weight = targets.maps[:, -1], targets.weight[:, -1]
+    assert set(facing[0][weight[0] > 0].tolist()) == {1.0}
+    assert set(facing[1][weight[1] > 0].tolist()) == {0.5}

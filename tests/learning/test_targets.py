@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from spondyl.anatomy import LEVELS
-from spondyl.learning.targets import UNKNOWN, collate_landmarks
+from spondyl.learning.targets import NEITHER, UNKNOWN, collate_landmarks
 from spondyl.spine.landmarks import Landmarks
 
 QUAD = np.array([[10, 10], [40, 12], [11, 30], [41, 31]], dtype=np.float64)
@@ -29,6 +29,14 @@ def test_levels_are_numbers_of_the_glossary_and_unknown_where_not_named() -> Non
     assert batch.levels[0].tolist() == [LEVELS.index("L5"), UNKNOWN, LEVELS.index("S1")]
     assert batch.levels[1].tolist() == [UNKNOWN, LEVELS.index("S1"), UNKNOWN]
     assert batch.facing.tolist() == [1, 0, UNKNOWN]
+
+
+def test_an_ap_film_faces_neither_side_and_still_does_not_when_flipped() -> None:
+    films = [Landmarks(stack(2)), Landmarks(stack(2), facing="left"), Landmarks(stack(2))]
+    batch = collate_landmarks(films, [(True, True)] * 3, ["ap", "lateral", None])
+    assert batch.facing.tolist() == [NEITHER, 0, UNKNOWN]
+    flipped = batch.relabelled(torch.ones(3, dtype=torch.bool))
+    assert flipped.facing.tolist() == [NEITHER, 1, UNKNOWN]
 
 
 def test_a_column_that_ends_at_the_sacrum_is_complete_below() -> None:

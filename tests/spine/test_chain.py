@@ -17,9 +17,10 @@ from synthetic_spine import (
 from spondyl.anatomy import LEVELS, MIRRORED_CORNERS
 from spondyl.errors import UsageError
 from spondyl.spine.calibration import Calibration
-from spondyl.spine.chain import anchored, assemble, has_gap, keep_order, level_note
+from spondyl.spine.chain import anchored, assemble, has_gap, keep_order, level_note, seen_view
 from spondyl.spine.detections import Detections
 from spondyl.spine.landmarks import Landmarks
+from spondyl.spine.trust import fit_trust
 
 LUMBAR = LEVELS[11:]  # T12 to S1
 WHOLE = LEVELS[:17]
@@ -241,13 +242,30 @@ def test_an_impossible_anchor_is_refused_in_one_line(anchor, message):
     assert "\n" not in str(caught.value)
 
 
+def test_a_facing_within_the_limit_of_the_calibration_stays_open():
+    candidates = candidates_of(spine(LUMBAR), None, facing_logit=0.9)
+    assert assemble(candidates).facing == "right"
+    assert assemble(candidates, calibration=Calibration(facing_limit=1.0)).facing is None
+
+
+def test_a_network_of_both_views_takes_a_spine_without_a_front_for_ap():
+    every = [candidates_of(spine(LUMBAR), None, facing_logit=0.01 * k) for k in range(-30, 30)]
+    seen = [(each, assemble(each, view="ap")) for each in every]
+    both = Calibration(facing_limit=1.0, trust=fit_trust(seen), frontal=fit_trust(seen))
+    assert both.frontal is not None
+    frontal, lateral = (candidates_of(spine(LUMBAR), None, facing_logit=f) for f in (0.3, 3.0))
+    assert seen_view(assemble(frontal, calibration=both), both) == "ap"
+    assert seen_view(assemble(lateral, calibration=both), both) == "lateral"
+    assert seen_view(assemble(frontal), Calibration()) is None
+
+
 def test_slots_keep_their_order_and_lose_the_doubtful():
     """Not even an order that looks wrong is changed: the codec's order is its own claim."""
     corners = spine(LUMBAR)[::-1].copy()
     candidates = candidates_of(corners, None, facing_logit=0.0)
     candidates.score[2] = 0.01
     candidates.corners[4] = np.nan
-    found = keep_order(candidates, score_threshold=0.05)
+    found = keep_order(candidates, calibration=Calibration(score_threshold=0.05))
     np.testing.assert_array_equal(found.points, corners[[0, 1, 3, 5, 6]])
     assert found.levels is None
     assert found.facing is None

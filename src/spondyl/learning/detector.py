@@ -22,7 +22,7 @@ from spondyl.learning.batches import to_unit
 from spondyl.learning.checkpoint import LoadedModel, load_model
 from spondyl.learning.codecs import Codec, make_codec
 from spondyl.learning.passes import has_dropout, thinned, views
-from spondyl.predict import Predictor
+from spondyl.predict import Predictor, calibration_of
 from spondyl.recipe import Recipe
 from spondyl.spine.calibration import Calibration
 from spondyl.spine.consensus import consensus
@@ -120,7 +120,8 @@ def load_predictor(
         mc_dropout: passes with the dropout of training at work; 0 leaves it off.
 
     Raises:
-        CheckpointError: a file is missing, damaged, or of another network.
+        CheckpointError: a file is missing, damaged, of another network, or calibrated by
+            another version.
         UsageError: the networks cannot vote together, have no dropout where it is asked for, or a
             number of passes is impossible.
     """
@@ -129,7 +130,7 @@ def load_predictor(
     where, paths = pick_device(device), (path, *others)
     models = {each: load_model(each, device=where) for each in paths}
     _check(paths, models, mc_dropout=mc_dropout)
-    members = [_member(model, where) for model in models.values()]
+    members = [_member(each, model, where) for each, model in models.items()]
     made_by = provenance(models)
     if len(members) == 1 and tta == 1 and not mc_dropout:
         return Predictor(*members[0], made_by)
@@ -175,10 +176,9 @@ def pick_device(name: str) -> str:
     return name
 
 
-def _member(model: LoadedModel, device: str) -> Member:
+def _member(path: Path, model: LoadedModel, device: str) -> Member:
     detector = TorchDetector(model.network, model.recipe, device=device)
-    known = model.calibration
-    return detector, Calibration.from_json(known) if known else Calibration()
+    return detector, calibration_of(model.calibration, path=path)
 
 
 def _pooled(calibrations: Sequence[Calibration]) -> Calibration:
@@ -188,6 +188,8 @@ def _pooled(calibrations: Sequence[Calibration]) -> Calibration:
         fmean(each.score_threshold for each in calibrations),
         pooled_uncertainty([each.uncertainty for each in calibrations]),
         calibrations[0].trust,
+        max(each.facing_limit for each in calibrations),
+        calibrations[0].frontal,
     )
 
 

@@ -34,9 +34,12 @@ class Calibration:
     ``name_threshold`` is the probability above which a level is named; ``score_threshold`` is the
     score from which on a candidate is looked at. ``uncertainty`` says how far off corners and
     measurements may be, ``trust`` when nothing should be believed; None = nobody measured it.
+    ``frontal`` is the trust in AP films of a network that knows both views, and tells them apart:
+    where the facing's mean logit lies within ``facing_limit`` of 0, neither side is anterior.
 
     Raises:
-        ValueError: the temperature is not above 0, or a threshold is not in [0, 1].
+        ValueError: the temperature is not above 0, a threshold is not in [0, 1], or the limit of
+            the facing is below 0.
     """
 
     temperature: float = 1.0
@@ -44,8 +47,12 @@ class Calibration:
     score_threshold: float = 0.3
     uncertainty: Uncertainty | None = None
     trust: Trust | None = None
+    facing_limit: float = 0.2
+    frontal: Trust | None = None
 
     def __post_init__(self) -> None:
+        if not (math.isfinite(self.facing_limit) and self.facing_limit >= 0):
+            raise ValueError(f"facing_limit is {self.facing_limit}, need a number from 0")
         if not (math.isfinite(self.temperature) and self.temperature > 0):
             raise ValueError(f"temperature is {self.temperature}, need a finite number above 0")
         for name in ("name_threshold", "score_threshold"):
@@ -60,6 +67,8 @@ class Calibration:
             "score_threshold": self.score_threshold,
             "uncertainty": self.uncertainty.to_json() if self.uncertainty else None,
             "trust": self.trust.to_json() if self.trust else None,
+            "facing_limit": self.facing_limit,
+            "frontal": self.frontal.to_json() if self.frontal else None,
         }
 
     @classmethod
@@ -71,7 +80,7 @@ class Calibration:
         """
         try:
             return cls(**{name: _read(name, value) for name, value in data.items()})
-        except TypeError as error:
+        except (TypeError, AttributeError) as error:
             raise ValueError(f"calibration cannot be read: {error}") from error
 
 
@@ -79,6 +88,7 @@ def _read(name: str, value: Any) -> Any:
     readers: dict[str, Callable[[Any], Any]] = {
         "uncertainty": Uncertainty.from_json,
         "trust": Trust.from_json,
+        "frontal": Trust.from_json,
     }
     return readers.get(name, float)(value) if value is not None else None
 

@@ -20,7 +20,6 @@ from spondyl.spine.ordering import Bodies
 Anchor = tuple[str, int]
 """A level and the place, from 1 at the top, of the vertebra that a user says it is."""
 
-_FACING_LIMIT: Final = 0.2  # mean logit: below it (odds under 1.22 to 1) the facing stays open
 _SACRUM: Final = LEVELS.index("S1")
 
 
@@ -48,7 +47,7 @@ def assemble(
     )
     kept = detections.select(chain.indices)
     levels, probability = _names(chain, calibration.name_threshold)
-    facing = None if view == "ap" else _facing(kept)
+    facing = None if view == "ap" else _facing(kept, calibration.facing_limit)
     landmarks = Landmarks(
         kept.corners, kept.corner_score, levels, probability, facing, kept.covariance
     )
@@ -63,19 +62,27 @@ def to_landmarks(
     Where the calibration knows what to trust, it judges them.
     """
     if ordered:
-        found = keep_order(detections, score_threshold=calibration.score_threshold)
+        found = keep_order(detections, calibration=calibration)
     else:
         found = assemble(detections, calibration=calibration, view=view)
-    return calibration.trust.judged(found, detections) if calibration.trust else found
+    frontal = calibration.frontal and (view or seen_view(found, calibration)) == "ap"
+    trust = calibration.frontal if frontal else calibration.trust
+    return trust.judged(found, detections) if trust else found
 
 
-def keep_order(detections: Detections, *, score_threshold: float) -> Landmarks:
+def seen_view(landmarks: Landmarks, calibration: Calibration) -> View | None:
+    """The view that a prediction speaks for; None where its network cannot tell."""
+    if landmarks.facing:
+        return "lateral"
+    return "ap" if calibration.frontal and len(landmarks) else None
+
+
+def keep_order(detections: Detections, *, calibration: Calibration) -> Landmarks:
     """Detections that come superior to inferior, those under the threshold left out, unnamed."""
     seen = ~np.isnan(detections.corners).all(axis=(1, 2))
-    kept = detections.select(seen & (detections.score >= score_threshold))
-    return Landmarks(
-        kept.corners, kept.corner_score, facing=_facing(kept), covariance=kept.covariance
-    )
+    kept = detections.select(seen & (detections.score >= calibration.score_threshold))
+    facing = _facing(kept, calibration.facing_limit)
+    return Landmarks(kept.corners, kept.corner_score, facing=facing, covariance=kept.covariance)
 
 
 def anchored(landmarks: Landmarks, anchor: Anchor) -> Landmarks:
@@ -158,10 +165,15 @@ def _limit(
     return min(threshold, 0.5) if sacrum_seen else threshold
 
 
-def _facing(detections: Detections) -> Facing | None:
-    """The vote of all vertebrae, weighted by score; None where it is nearly a draw."""
+def facing_evidence(detections: Detections) -> float:
+    """The mean facing logit, weighted by score: above 0 the front is right; 0 where nothing is."""
     weight = detections.score.sum()
-    mean = float(detections.score @ detections.facing_logit / weight) if weight > 0 else 0.0
-    if abs(mean) < _FACING_LIMIT:
+    return float(detections.score @ detections.facing_logit / weight) if weight > 0 else 0.0
+
+
+def _facing(detections: Detections, limit: float) -> Facing | None:
+    """The vote of all vertebrae; None where it is nearly a draw."""
+    mean = facing_evidence(detections)
+    if abs(mean) < limit:
         return None
     return "right" if mean > 0 else "left"
