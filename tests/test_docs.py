@@ -122,11 +122,11 @@ def test_nothing_names_a_place_on_somebodys_machine() -> None:
     )  # fmt: skip
     if tracked.returncode:
         pytest.skip("not a git checkout")
-    places = re.compile(r"(?<![\w.])/(home|root|work|Users)/|file://|localhost|/simple\b")
+    places = re.compile(rb"(?<![\w.])/(home|root|work|Users)/|file://|localhost|/simple\b")
     named = [
         name
         for name in tracked.stdout.split("\0")
-        if name and (ROOT / name).is_file() and places.search((ROOT / name).read_text("utf-8"))
+        if name and (ROOT / name).is_file() and places.search((ROOT / name).read_bytes())
     ]
     assert named == []
 
