@@ -19,6 +19,7 @@ from spondyl.recipe import Recipe, override, parse_recipe
 from spondyl.spine.calibration import Calibration
 from spondyl.spine.consensus import consensus
 from spondyl.spine.detections import Detections
+from spondyl.spine.traits import TRAITS
 
 
 class Oracle(torch.nn.Module):
@@ -85,6 +86,38 @@ def test_a_checkpoint_becomes_a_predictor_that_says_what_it_is(tmp_path: Path, c
 def test_weights_that_are_not_there_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"none\.safetensors") as caught:
         load_predictor(tmp_path / "none.safetensors", device="cpu")
+    assert "\n" not in str(caught.value)
+
+
+OLD_TRUST = {
+    "traits": {
+        trait.name: {"centre": 0.0, "spread": 1.0, "precision": [1.0] * (len(TRAITS) + 1)}
+        for trait in TRAITS
+    },
+    "limit": 1.0,
+    "films": 60,
+}
+
+
+@pytest.mark.parametrize(
+    ("told", "fault"),
+    [
+        ({"trust": OLD_TRUST}, f"is of {len(TRAITS) + 1} traits, need {len(TRAITS)}"),
+        ({"trust": {"limit": 1.0, "films": 60}}, "another version"),
+        ({"uncertainty": {"corners": []}}, "incomplete"),
+        ({"heat": 2.0}, "heat"),
+    ],
+)
+def test_a_calibration_of_another_version_is_one_line_that_names_the_file(
+    tmp_path: Path, told: dict[str, Any], fault: str
+) -> None:
+    made = recipe("set")
+    network = build_network(made.model, make_codec(made.codec, 64).channels)
+    path = tmp_path / "old.safetensors"
+    save_model(path, network, made, calibration=told, about={})
+    with pytest.raises(CheckpointError, match=r"old\.safetensors: its calibration") as caught:
+        load_predictor(path, device="cpu")
+    assert fault in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

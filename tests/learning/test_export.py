@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -20,7 +21,7 @@ from spondyl.learning.detector import load_predictor
 from spondyl.learning.export import TOLERANCE, Proof, export, prove
 from spondyl.learning.networks import build_network
 from spondyl.recipe import parse_recipe
-from spondyl.session import load_session
+from spondyl.session import load_session, sealed
 from spondyl.spine.calibration import Calibration
 
 
@@ -129,6 +130,19 @@ def test_a_graph_of_somebody_else_is_refused(both: tuple[Path, Path], tmp_path: 
     (tmp_path / "other.onnx").write_bytes(model.SerializeToString())
     with pytest.raises(CheckpointError, match="not a network that spondyl exported"):
         load_session(tmp_path / "other.onnx")
+
+
+def test_a_calibration_of_another_version_is_refused(
+    both: tuple[Path, Path], tmp_path: Path
+) -> None:
+    model = onnx.load(both[1])
+    for entry in model.metadata_props:
+        if entry.key == "spondyl":
+            entry.value = json.dumps({**json.loads(entry.value), "calibration": {"heat": 2.0}})
+    del model.metadata_props[-1]  # the seal
+    (tmp_path / "old.onnx").write_bytes(sealed(model.SerializeToString()))
+    with pytest.raises(CheckpointError, match=r"old\.onnx: its calibration cannot be used"):
+        load_session(tmp_path / "old.onnx")
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

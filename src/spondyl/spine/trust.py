@@ -56,9 +56,9 @@ class Trust:
 
     def __post_init__(self) -> None:
         count = len(TRAITS)
-        shapes = (len(self.centre), len(self.spread), *map(len, self.precision))
-        if len(self.precision) != count or set(shapes) != {count}:
-            raise ValueError(f"trust: has {shapes[0]} traits, need {count}")
+        shapes = {len(self.centre), len(self.spread), *map(len, (self.precision, *self.precision))}
+        if wrong := shapes - {count}:
+            raise ValueError(f"trust: is of {max(wrong)} traits, need {count}")
         numbers = np.array([*self.centre, *self.spread, *sum(self.precision, ()), self.limit])
         if not np.isfinite(numbers).all() or self.limit <= 0 or min(self.spread) <= 0:
             raise ValueError("trust: a number is impossible, need finite ones and a limit above 0")
