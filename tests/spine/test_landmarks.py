@@ -153,3 +153,26 @@ def test_impossible_landmarks_are_refused(points, others, message):
 def test_damaged_json_is_a_value_error(change):
     with pytest.raises(ValueError, match=r"."):
         Landmarks.from_json(Landmarks(POINTS).to_json() | change)
+
+
+@pytest.mark.parametrize(
+    "covariance",
+    [
+        [[-1.0, 0.0], [0.0, 1.0]],
+        [[1.0, 2.0], [2.0, 1.0]],
+        [[1.0, -1.1], [-1.1, 1.0]],
+        [[np.inf, 0.0], [0.0, 1.0]],
+        [[0.0, 1.0], [1.0, 0.0]],
+    ],
+)
+def test_a_covariance_of_no_distribution_is_refused(covariance):
+    every = np.full((3, 4, 2, 2), np.nan)
+    every[1, 2] = covariance
+    with pytest.raises(ValueError, match="covariance is impossible"):
+        Landmarks(POINTS, covariance=every)
+
+
+@pytest.mark.parametrize("covariance", [np.zeros((2, 2)), np.ones((2, 2)), np.full((2, 2), np.nan)])
+def test_a_corner_that_cannot_move_or_moves_on_a_line_has_a_covariance(covariance):
+    every = np.broadcast_to(covariance, (3, 4, 2, 2))
+    np.testing.assert_array_equal(Landmarks(POINTS, covariance=every).covariance, every)

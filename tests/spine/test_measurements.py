@@ -157,6 +157,31 @@ def test_nothing_is_measured_with_a_corner_off_by_a_quarter_of_a_vertebra() -> N
     assert next(e for e in found if e.name == "wedge" and e.levels == ("L5",)).value is not None
 
 
+def test_a_sacrum_of_two_corners_is_held_to_the_height_of_the_other_vertebrae() -> None:
+    """Its own it has none: it would be measured with however far off its corners may be."""
+    points = spine(LEVELS).copy()
+    points[-1, 2:] = np.nan
+    certain = known(points, LEVELS, 0.5)
+    covariance = certain.covariance.copy()
+    covariance[-1] = (0.3 * HEIGHT) ** 2 * np.eye(2)
+    for landmarks, withheld in ((certain, False), (replace(certain, covariance=covariance), True)):
+        found = measure(landmarks, FILM, intervals=intervals())
+        slope = one(found, "sacral slope", "deg")
+        assert (slope.value is None) is withheld
+    assert slope.note is not None
+    assert slope.note.startswith("a corner of S1 is uncertain by ")
+
+
+@pytest.mark.parametrize("turned", [0.0, 0.3, 1.0])
+def test_corners_that_can_only_move_along_a_line_are_drawn_on_it(turned: float) -> None:
+    line = np.array([math.cos(turned), math.sin(turned)])
+    landmarks = boxes()
+    every = np.broadcast_to(1e6 * np.outer(line, line), landmarks.covariance.shape)
+    moved = drawn(replace(landmarks, covariance=every), 50) - landmarks.points
+    assert np.abs(moved @ [-line[1], line[0]]).max() < 0.1
+    assert np.std(moved @ line) == pytest.approx(1e3, rel=0.1)
+
+
 @pytest.mark.parametrize(
     ("landmarks", "film", "reason"),
     [

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 
 from spondyl.anatomy import CORNERS, MIRRORED_CORNERS, Facing, is_level, opposite
+
+_ROUNDING: Final = 1e-12  # of a covariance
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,8 +81,8 @@ class Landmarks:
     why nothing should be measured on it; None = none is known.
 
     Raises:
-        ValueError: a shape does not fit, a point is infinite or half missing, a level is unknown
-            or named twice, a vertebra has no corner at all.
+        ValueError: a shape does not fit, a point is infinite or half missing, a covariance is of
+            no distribution, a level is unknown or named twice, a vertebra has no corner at all.
     """
 
     points: Float64[np.ndarray, "v 4 2"]
@@ -122,6 +124,8 @@ class Landmarks:
             raise ValueError(f"confidence or level_probability does not fit {count} vertebrae")
         if self.covariance.shape != (count, 4, 2, 2):
             raise ValueError(f"covariance is {self.covariance.shape}, need ({count}, 4, 2, 2)")
+        if _impossible(self.covariance).any():
+            raise ValueError("a corner's covariance is impossible, need variances from 0 (px^2)")
         if self.levels is not None:
             self._check_levels(self.levels)
 
@@ -251,6 +255,14 @@ def corner_mean(points: Float64[np.ndarray, "*v 4 2"]) -> Float64[np.ndarray, "*
     total = np.where(seen, points, 0.0).sum(axis=-2)
     count = seen.sum(axis=-2)
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def _impossible(covariance: Float64[np.ndarray, "v 4 2 2"]) -> Bool[np.ndarray, "v 4"]:
+    """Where it is infinite, or of no distribution by more than rounding; NaN is possible."""
+    variance = np.diagonal(covariance, axis1=-2, axis2=-1)
+    sd = np.sqrt(np.maximum(variance, 0.0))
+    apart = np.abs(covariance[..., 0, 1]) > sd.prod(axis=-1) * (1 + _ROUNDING)
+    return np.isinf(covariance).any(axis=(-2, -1)) | (variance < 0).any(axis=-1) | apart
 
 
 def _number(value: float) -> float | None:

@@ -19,7 +19,7 @@ from spondyl.spine.chain import missed_between
 from spondyl.spine.curvature import asked_angle, frontal_angles, sagittal_angles
 from spondyl.spine.frontal import listheses
 from spondyl.spine.heights import bodies, discs
-from spondyl.spine.landmarks import Landmarks
+from spondyl.spine.landmarks import Landmarks, reference_heights
 from spondyl.spine.measurement import (
     UNITS,
     Grading,
@@ -235,7 +235,8 @@ def drawn(landmarks: Landmarks, count: int) -> Float64[np.ndarray, "n v 4 2"]:
     rng = np.random.default_rng(0)
     known = ~np.isnan(landmarks.covariance).any(axis=(-2, -1))
     covariance = np.where(known[..., None, None], landmarks.covariance, np.eye(2))
-    root = np.linalg.cholesky(covariance + 1e-12 * np.eye(2))
+    size = 1.0 + np.trace(covariance, axis1=-2, axis2=-1)[..., None, None]
+    root = np.linalg.cholesky(covariance + 1e-11 * size * np.eye(2))  # of a singular one, too
     steps = np.einsum("vcij,nvcj->nvci", root, rng.normal(size=(count, *landmarks.points.shape)))
     return np.where(known[..., None], landmarks.points + steps, np.nan)
 
@@ -293,7 +294,7 @@ def _reason(landmarks: Landmarks, film: FilmGeometry, view: View | None) -> str 
 def _doubtful(landmarks: Landmarks) -> list[str | None]:
     """For each vertebra, why its corners are not measured with."""
     largest = np.sqrt(np.linalg.eigvalsh(np.nan_to_num(landmarks.covariance))[..., -1]).max(axis=1)
-    limits = _TOO_UNCERTAIN * landmarks.heights
+    limits = _TOO_UNCERTAIN * reference_heights(landmarks)
     return [
         f"a corner of {name or f'V{place}'} is uncertain by {sd:.0f} px" if sd > limit else None
         for place, (name, sd, limit) in enumerate(
