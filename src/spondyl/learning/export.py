@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -27,6 +27,9 @@ from spondyl.spine.chain import to_landmarks
 TOLERANCE: Final = 0.01
 """Input px that a corner may differ by between torch and the exported graph."""
 
+HALF_TOLERANCE: Final = 0.25
+"""The same where the graph keeps its weights in half precision: a quarter of an input px."""
+
 _OPSET: Final = 20
 
 
@@ -42,18 +45,20 @@ class Proof:
     vertebrae: int
     unequal: int
     corner_px: float
+    tolerance: float = TOLERANCE
 
     @property
     def equal(self) -> bool:
-        """Whether both find the same vertebrae, each corner within ``TOLERANCE``."""
-        return not self.unequal and self.corner_px <= TOLERANCE
+        """Whether both find the same vertebrae, each corner within the tolerance."""
+        return not self.unequal and self.corner_px <= self.tolerance
 
 
-def export(weights: Path, out: Path) -> None:
+def export(weights: Path, out: Path, *, half: bool = False) -> None:
     """Writes a checkpoint as one ONNX file: 8-bit films in, candidate vertebrae out.
 
     Normalisation, network and decoding are in the graph, any number of films at once; calibration
-    and provenance lie beside it as text, and its SHA-256 behind it.
+    and provenance lie beside it as text, and its SHA-256 behind it. With ``half`` the weights are
+    kept in half precision, which halves the file, and computed with in single precision.
 
     Raises:
         CheckpointError: the checkpoint cannot be read.
@@ -71,6 +76,9 @@ def export(weights: Path, out: Path) -> None:
     if program is None:
         raise RuntimeError("the exporter returned no program")
     proto = program.model_proto
+    _forget_sources(proto)
+    if half:
+        _halve(proto)
     about = Exported(
         size, graph.codec.ordered, model.calibration, provenance({weights: model})
     )  # fmt: skip
@@ -79,7 +87,13 @@ def export(weights: Path, out: Path) -> None:
     write_bytes(out, sealed(proto.SerializeToString()))
 
 
-def prove(weights: Path, exported: Path, inputs: UInt8[np.ndarray, "n s s"]) -> Proof:
+def prove(
+    weights: Path,
+    exported: Path,
+    inputs: UInt8[np.ndarray, "n s s"],
+    *,
+    tolerance: float = TOLERANCE,
+) -> Proof:
     """What torch and the exported graph find on the same letterboxed films.
 
     Raises:
@@ -104,6 +118,7 @@ def prove(weights: Path, exported: Path, inputs: UInt8[np.ndarray, "n s s"]) -> 
         vertebrae=sum(len(a) for a, _ in pairs),
         unequal=len(pairs) - len(same),
         corner_px=max((_largest(a.points, b.points) for a, b in same), default=0.0),
+        tolerance=tolerance,
     )
 
 
@@ -117,6 +132,28 @@ class _Graph(nn.Module):
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, ...]:
         return tuple(self.codec.read(self.network(to_unit(inputs))))
+
+
+def _forget_sources(proto: Any) -> None:
+    """Takes out where in which file each node came from: paths of the machine that exported."""
+    for node in proto.graph.node:
+        del node.metadata_props[:]
+        node.doc_string = ""
+
+
+def _halve(proto: Any) -> None:
+    """Keeps every kernel in half precision; a first node casts it back, once, when it is loaded."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    casts = []
+    for kept in proto.graph.initializer:
+        if kept.data_type == TensorProto.FLOAT and len(kept.dims) > 1:
+            name, halved = kept.name, numpy_helper.to_array(kept).astype(np.float16)
+            kept.CopyFrom(numpy_helper.from_array(halved, f"{name}.half"))
+            casts.append(helper.make_node("Cast", [kept.name], [name], to=TensorProto.FLOAT))
+    nodes = [*casts, *proto.graph.node]
+    del proto.graph.node[:]
+    proto.graph.node.extend(nodes)
 
 
 def _largest(first: np.ndarray, second: np.ndarray) -> float:
