@@ -235,7 +235,9 @@ def test_the_padding_of_a_batch_is_no_vertebra() -> None:
 
 def test_an_ap_film_is_taught_that_either_side_is_as_likely() -> None:
     codec = SetCodec(SetCodecRecipe(), 512)
-    films = [column(facing="right"), column()]
+    fit = Letterbox.fit(2900, 1800, 512)
+    drawn = [column(facing="right"), column()]
+    films = [film.moved(fit.to_input(film.points)) for film in drawn]
     batch = collate_landmarks(films, [(True, True)] * 2, ["lateral", "ap"])
     targets = codec.encode(batch)
     facing, weight = targets.maps[:, -1], targets.weight[:, -1]
