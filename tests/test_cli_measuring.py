@@ -270,6 +270,22 @@ def test_a_film_with_burned_in_text_is_shown_nowhere_unless_that_is_asked_for(
     assert [path.name for path in (tmp_path / "shown/overlays").iterdir()] == ["film.png"]
 
 
+def test_burned_in_text_stays_hidden_where_predictions_are_measured_again(
+    run: Run, tmp_path: Path
+) -> None:
+    film = write(tmp_path / "film.dcm", values(height=120, width=100), BurnedInAnnotation="YES")
+    assert predict(run, film, tmp_path / "shown", "--no-deidentify") == 0
+    found = tmp_path / "shown/predictions.json"
+    out = tmp_path / "again"
+    assert run("measure", found, "--out", out, "--overlays", "--also", "svg") == 2
+    assert any("not drawn: text is burned into the pixels" in line for line in run.lines)
+    assert not (out / "overlays").exists()
+    pages = [*out.rglob("*.html")]
+    assert len(pages) == 2
+    assert not any("data:image" in page.read_text() for page in pages)
+    assert rows(out / "measurements.csv")
+
+
 def test_dicom_objects_are_written_for_dicom_films_and_pictures_say_why_not(
     run: Run, films: Path, tmp_path: Path
 ) -> None:

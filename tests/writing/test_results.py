@@ -1,8 +1,10 @@
 """The folder of a call: whole files, what made them, and nothing of films that are not shown."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import pytest
@@ -94,6 +96,15 @@ def test_a_film_that_cannot_be_read_again_has_its_report_and_is_told(tmp_path: P
     assert results.write_film(measured, Source(Path("a.png"), lambda: pixels)) == ()
     there = {"reports/gone.html", "reports/film-1.html", "overlays/film-1.png"}
     assert files(tmp_path) == TABLES | there
+
+
+def test_the_page_of_the_batch_leads_to_pages_of_any_name(tmp_path: Path) -> None:
+    measured, pixels = film(1)
+    odd = replace(measured, sample=replace(measured.sample, key="50 % #2?"))
+    write(Results(tmp_path, MADE_BY), (odd, pixels))
+    [href] = re.findall('href="([^"]+)"', (tmp_path / "report.html").read_text())
+    assert urlsplit(href)[2:] == (href, "", "")  # all of it is a path
+    assert (tmp_path / unquote(href)).is_file()
 
 
 def test_hidden_pixels_are_not_even_read(tmp_path: Path) -> None:

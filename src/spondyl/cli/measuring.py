@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
@@ -15,6 +16,7 @@ from spondyl.errors import FilmError, UsageError
 if TYPE_CHECKING:
     from spondyl.cli.batch import Batch, Predicted
     from spondyl.data.sample import AnnotationSet, Sample
+    from spondyl.film.radiograph import Radiograph
     from spondyl.film.stating import Stated
     from spondyl.spine.measurement import Intervals
     from spondyl.spine.slip import SlipDefinition
@@ -108,7 +110,7 @@ def measure(
     made_by = provenance(given, found.intervals)
     results = Results(out, made_by, found.intervals, "", overlays, reports, kinds)
     done = list(_measured(samples, found.intervals, asked, stated, batch))
-    sources = {each.key: Source(each.path, each.radiograph) for each in samples}
+    sources = {each.key: Source(each.path, partial(_shown, each)) for each in samples}
     is_prediction = bool(found.made_by)
     print(write_results(results, done, sources, batch, landmarks=is_prediction))
     batch.finish()
@@ -224,6 +226,20 @@ def _measured(
         known = replace(sample, spacing=geometry.spacing, view=geometry.view)
         notes = (stated.note,) if stated.note else ()
         yield measured(Predicted(known, geometry, notes), intervals, asked)
+
+
+def _shown(sample: Sample) -> Radiograph:
+    """The film of a sample, to be drawn.
+
+    Raises:
+        FilmError: it cannot be read, or may show whose it is.
+    """
+    from spondyl.film.radiograph import BURNED_IN
+
+    film = sample.radiograph()
+    if BURNED_IN in film.notes:
+        raise FilmError(f"{sample.path}: not drawn: {BURNED_IN}; spondyl draw shows it")
+    return film
 
 
 def _landmarks(data: Path, format: str | None, batch: Batch) -> AnnotationSet:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Final, Literal
+from urllib.parse import quote
 
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -168,7 +169,7 @@ class Results:
         whole, small = (None, None) if picture is None else _embedded(picture)
         back = f"../{batch}", "All films"
         write_text(path, render(film_page(film, made_by=self.made_by, picture=whole, back=back)))
-        self._shown.append(Shown(film, f"reports/{path.name}", small))
+        self._shown.append(Shown(film, f"reports/{quote(path.name)}", small))
 
     def _write(self, name: str, text: str) -> None:
         write_text(self._path(name), text)
