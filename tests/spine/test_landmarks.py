@@ -176,3 +176,11 @@ def test_a_covariance_of_no_distribution_is_refused(covariance):
 def test_a_corner_that_cannot_move_or_moves_on_a_line_has_a_covariance(covariance):
     every = np.broadcast_to(covariance, (3, 4, 2, 2))
     np.testing.assert_array_equal(Landmarks(POINTS, covariance=every).covariance, every)
+
+
+def test_a_doubt_that_is_no_number_is_refused():
+    told = Landmarks(POINTS, doubt=0.5, refusal="unlike the films known").to_json()
+    assert Landmarks.from_json(told).doubt == 0.5
+    with pytest.raises(ValueError, match="high"):
+        Landmarks.from_json({**told, "doubt": "high"})
+    assert Landmarks.from_json({**told, "refusal": 5}).refusal == "5"

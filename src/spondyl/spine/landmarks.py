@@ -227,8 +227,8 @@ class Landmarks:
                 _numbers(data["level_probability"]).reshape(-1),
                 data.get("facing"),
                 _covariance(data.get("covariance"), len(data["points"])),
-                data.get("doubt"),
-                data.get("refusal"),
+                None if data.get("doubt") is None else float(data["doubt"]),
+                None if data.get("refusal") is None else str(data["refusal"]),
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"landmarks are incomplete: {error}") from error
