@@ -70,7 +70,7 @@ def calibrate(
     calibration = Calibration(score_threshold=model.recipe.codec.score_threshold)
     if not detector.ordered:
         pairs = list(zip(found, films.landmarks, strict=True))
-        calibration = fit_calibration(pairs, start=calibration)
+        calibration = _with_temperatures(fit_calibration(pairs, start=calibration), pairs, films)
     calibration = replace(calibration, facing_limit=_facing_limit(found, films, calibration))
     known = [
         CalibrationFilm(own, truth, sample.view, sample.group, detector.input_size)
@@ -81,13 +81,32 @@ def calibrate(
     return _with_trust(calibration, list(_spines(found, films, calibration, detector)), films)
 
 
+def _with_temperatures(
+    calibration: Calibration, pairs: Sequence[tuple[Detections, Landmarks]], films: FilmCache
+) -> Calibration:
+    """A temperature for each view, where both are there: they are not equally hard to name."""
+    parts = _by_view(pairs, films)
+    if not all(parts):
+        return calibration
+    fitted = [fit_calibration(part, start=calibration).temperature for part in parts]
+    return replace(calibration, temperature=fitted[0], frontal_temperature=fitted[1])
+
+
+def _by_view(
+    each: Sequence[tuple[Detections, Landmarks]], films: FilmCache
+) -> tuple[list[tuple[Detections, Landmarks]], ...]:
+    """What belongs to lateral films (or to a view that nobody knows), and what to AP films."""
+    frontal = [sample.view == "ap" for sample in films.samples]
+    return tuple(
+        [pair for pair, ap in zip(each, frontal, strict=True) if ap == own] for own in (False, True)
+    )
+
+
 def _with_trust(
     calibration: Calibration, spines: Sequence[tuple[Detections, Landmarks]], films: FilmCache
 ) -> Calibration:
     """Trust in each view apart, where there are films enough of both; else in all films alike."""
-    frontal = [sample.view == "ap" for sample in films.samples]
-    parts = [[s for s, ap in zip(spines, frontal, strict=True) if ap == own] for own in (0, 1)]
-    lateral_trust, frontal_trust = (fit_trust(part) for part in parts)
+    lateral_trust, frontal_trust = map(fit_trust, _by_view(spines, films))
     if lateral_trust and frontal_trust:
         return replace(calibration, trust=lateral_trust, frontal=frontal_trust)
     return replace(calibration, trust=fit_trust(spines))

@@ -190,6 +190,7 @@ def _pooled(calibrations: Sequence[Calibration]) -> Calibration:
         calibrations[0].trust,
         max(each.facing_limit for each in calibrations),
         calibrations[0].frontal,
+        prod(each.frontal_temperature for each in calibrations) ** (1 / len(calibrations)),
     )
 
 

@@ -36,9 +36,10 @@ class Calibration:
     measurements may be, ``trust`` when nothing should be believed; None = nobody measured it.
     ``frontal`` is the trust in AP films of a network that knows both views, and tells them apart:
     where the facing's mean logit lies within ``facing_limit`` of 0, neither side is anterior.
+    ``frontal_temperature`` is that of AP films then.
 
     Raises:
-        ValueError: the temperature is not above 0, a threshold is not in [0, 1], or the limit of
+        ValueError: a temperature is not above 0, a threshold is not in [0, 1], or the limit of
             the facing is below 0.
     """
 
@@ -49,12 +50,14 @@ class Calibration:
     trust: Trust | None = None
     facing_limit: float = 0.2
     frontal: Trust | None = None
+    frontal_temperature: float = 1.0
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.facing_limit) and self.facing_limit >= 0):
             raise ValueError(f"facing_limit is {self.facing_limit}, need a number from 0")
-        if not (math.isfinite(self.temperature) and self.temperature > 0):
-            raise ValueError(f"temperature is {self.temperature}, need a finite number above 0")
+        for name in ("temperature", "frontal_temperature"):
+            if not (math.isfinite(value := getattr(self, name)) and value > 0):
+                raise ValueError(f"{name} is {value}, need a finite number above 0")
         for name in ("name_threshold", "score_threshold"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, need 0 to 1")
@@ -69,6 +72,7 @@ class Calibration:
             "trust": self.trust.to_json() if self.trust else None,
             "facing_limit": self.facing_limit,
             "frontal": self.frontal.to_json() if self.frontal else None,
+            "frontal_temperature": self.frontal_temperature,
         }
 
     @classmethod

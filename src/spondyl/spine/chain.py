@@ -40,10 +40,11 @@ def assemble(
     Raises:
         UsageError: the anchor is impossible for this chain.
     """
+    frontal = calibration.frontal and (view or _shown(detections, calibration)) == "ap"
     chain = infer_chain(
         detections,
         score_threshold=calibration.score_threshold,
-        temperature=calibration.temperature,
+        temperature=calibration.frontal_temperature if frontal else calibration.temperature,
     )
     kept = detections.select(chain.indices)
     levels, probability = _names(chain, calibration.name_threshold)
@@ -163,6 +164,12 @@ def _limit(
     """The probability that a name needs: less where the sacrum is seen to count from."""
     sacrum_seen = bool((said[levels == _SACRUM] >= threshold).any())
     return min(threshold, 0.5) if sacrum_seen else threshold
+
+
+def _shown(detections: Detections, calibration: Calibration) -> View:
+    """The view that candidates speak for, before they are a chain."""
+    usable = detections.select(detections.score >= calibration.score_threshold)
+    return "ap" if abs(facing_evidence(usable)) < calibration.facing_limit else "lateral"
 
 
 def facing_evidence(detections: Detections) -> float:
