@@ -135,3 +135,6 @@ def test_the_page_of_a_batch_has_a_line_a_film_with_its_numbers_or_its_reason() 
     assert "odd L4 to L5 - - no spine" in page.text
     assert "bare none - - no vertebra found" in page.text
     assert "1 of 3 films measured" in page.text
+    assert str(Counts(3, failed=1, incomplete=2)) == (
+        "4 files: 3 films, 0 skipped, 1 failed; 2 of the films without every file asked for"
+    )

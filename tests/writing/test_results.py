@@ -16,7 +16,7 @@ from spondyl.errors import FilmError
 from spondyl.film.radiograph import Radiograph
 from spondyl.writing.batch_report import Counts
 from spondyl.writing.measured import MeasuredFilm
-from spondyl.writing.results import Results, Source, film_path
+from spondyl.writing.results import Results, Source, film_name, film_path
 from writing.measured_films import INTERVALS, MADE_BY, film
 
 TABLES = {
@@ -180,3 +180,12 @@ def test_a_call_that_is_killed_leaves_whole_files_only(
 
 def test_a_key_with_folders_is_one_file_name(tmp_path: Path) -> None:
     assert film_path(tmp_path, "reports", "/a/b/c") == tmp_path / "reports/a_b_c.html"
+
+
+def test_a_key_longer_than_a_file_name_may_be_has_files_of_its_own() -> None:
+    """255 bytes are the limit of most file systems; a draft's name is longer than the file's."""
+    long = "\u65e5" * 90
+    names = {film_name(long), film_name(long + "a"), film_name(long + "b")}
+    assert len(names) == 3
+    assert all(len(name.encode()) <= 213 for name in names)
+    assert film_name("a" * 200) == "a" * 200

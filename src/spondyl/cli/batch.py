@@ -45,12 +45,13 @@ class Batch:
     """The files of one command: how many there are, and how many had to be left out.
 
     ``skipped`` were no films at all. ``refused`` are the names of those whose annotation could not
-    be used.
+    be used. ``incomplete`` are films that lack a file that was asked for.
     """
 
     total: int = 0
     failed: int = 0
     skipped: int = 0
+    incomplete: int = 0
     refused: set[str] = field(default_factory=set)
 
     def expect(self, films: int) -> None:
@@ -67,10 +68,15 @@ class Batch:
         say(line)
         self.skipped += 1
 
+    def lack(self, line: str) -> None:
+        """Says which file of a film could not be written, and counts the film."""
+        say(line)
+        self.incomplete += 1
+
     @property
     def counts(self) -> Counts:
         """What became of the files."""
-        return Counts(self.total - self.failed, self.skipped, self.failed)
+        return Counts(self.total - self.failed, self.skipped, self.failed, self.incomplete)
 
     def draw(self, pairs: Sequence[Pair], folder: Path) -> list[tuple[str, Path]]:
         """Writes an overlay for each film, and returns the captions and pictures."""
@@ -88,11 +94,11 @@ class Batch:
         """Sums up.
 
         Raises:
-            typer.Exit: with code 2, where a film had to be left out.
+            typer.Exit: with code 2, where a film had to be left out, or lacks a file.
         """
-        if self.failed or self.skipped:
+        if self.failed or self.skipped or self.incomplete:
             say(str(self.counts))
-        if self.failed:
+        if self.failed or self.incomplete:
             raise typer.Exit(2)
 
 
@@ -185,7 +191,7 @@ def write_results(
     *,
     landmarks: bool = True,
 ) -> Path:
-    """Writes every file of a call and returns the first; a film that cannot be shown is refused.
+    """Writes every file of a call and returns the first; says which film lacks one, and why.
 
     ``sources`` are by key.
     """
@@ -193,7 +199,7 @@ def write_results(
     with progress("writing", len(films)) as done:
         for count, film in enumerate(films, start=1):
             if failures := results.write_film(film, sources[film.key]):
-                batch.refuse("; ".join(failures))
+                batch.lack("; ".join(failures))
             done(count)
     results.write_page(batch.counts)
     return written

@@ -28,15 +28,18 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What became of the files of a batch."""
+    """What became of the files of a batch; ``incomplete`` films lack a file asked for."""
 
     films: int
     skipped: int = 0
     failed: int = 0
+    incomplete: int = 0
 
     def __str__(self) -> str:
         files = self.films + self.skipped + self.failed
-        return f"{files} files: {self.films} films, {self.skipped} skipped, {self.failed} failed"
+        told = f"{files} files: {self.films} films, {self.skipped} skipped, {self.failed} failed"
+        lacking = f"; {self.incomplete} of the films without every file asked for"
+        return told + (lacking if self.incomplete else "")
 
 
 def batch_page(shown: Sequence[Shown], counts: Counts, *, made_by: Mapping[str, str]) -> Page:

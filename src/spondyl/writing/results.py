@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -49,6 +50,7 @@ _KINDS: Final = {
 _FOLDERS: Final = {kind: "overlays" if kind == "svg" else kind for kind in _KINDS}
 _CAPTION: Final = "Amber: the landmarks. Magenta: what the first numbers were measured on."
 _THUMBNAIL: Final = 220  # px of its longer side
+_NAME: Final = 200  # bytes: most file systems take 255, with suffix and the mark of a draft
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,8 +186,12 @@ def film_path(out: Path, kind: str, key: str) -> Path:
 
 
 def film_name(key: str) -> str:
-    """A film's key as the name of a file, without suffix."""
-    return key.strip("/").replace("/", "_")
+    """A film's key as the name of a file, without suffix; cut and marked where it is too long."""
+    name = key.strip("/").replace("/", "_")
+    if len(name.encode()) <= _NAME:
+        return name
+    kept = name.encode()[:_NAME].decode(errors="ignore")
+    return f"{kept}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
 
 
 def remove_films(out: Path, prefix: str) -> None:
