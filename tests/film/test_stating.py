@@ -54,6 +54,19 @@ def test_a_width_that_is_none_is_refused(width: float) -> None:
         Stated(mm_per_px=width)
 
 
+@pytest.mark.parametrize("ends", ["0,0,199.6,0", "0,-0.6,0,9", "0,0,9,400", "-1,0,9,9"])
+def test_a_ruler_that_does_not_lie_on_the_film_is_refused(ends: str) -> None:
+    with pytest.raises(FilmError, match=r"^a: the ruler does not lie .* 200 x 400 px$"):
+        Stated(ruler=Ruler.parse(f"{ends},50")).geometry(FILM, name="a")
+    whole = Stated(ruler=Ruler.parse("-0.5,-0.5,199.5,399.5,50")).geometry(FILM, name="a")
+    assert whole.spacing is not None
+
+
+def test_an_age_that_is_no_number_is_refused() -> None:
+    with pytest.raises(UsageError, match="--age nan: need a number of years"):
+        Stated(age=math.nan)
+
+
 def test_only_one_size_may_be_stated() -> None:
     with pytest.raises(UsageError, match="need one of the two"):
         Stated(mm_per_px=0.1, ruler=Ruler((0, 0), (1, 1), 1.0))

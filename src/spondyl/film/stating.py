@@ -46,6 +46,13 @@ class Ruler:
             told = "" if "unpack" in str(error) or "float" in str(error) else f" ({error})"
             raise UsageError(f"{need}{told}") from error
 
+    def lies_on(self, width: int, height: int) -> bool:
+        """Whether both ends lie on a film of that size, px; half a pixel more is its edge."""
+        return all(
+            -0.5 <= x <= width - 0.5 and -0.5 <= y <= height - 0.5
+            for x, y in (self.start, self.end)
+        )
+
     def spacing(self, aspect: float) -> PixelSpacing:
         """The size of a pixel whose true height / width is ``aspect``."""
         across, down = self.end[0] - self.start[0], self.end[1] - self.start[1]
@@ -70,12 +77,14 @@ class Stated:
         """Checks what fits together.
 
         Raises:
-            UsageError: both sizes are given, or the one is not a number above 0.
+            UsageError: both sizes are given, the one is not a number above 0, or the age is none.
         """
         if self.mm_per_px is not None and self.ruler is not None:
             raise UsageError("--mm-per-px and --ruler: need one of the two")
         if self.mm_per_px is not None and not 0 < self.mm_per_px < math.inf:
             raise UsageError(f"--mm-per-px {self.mm_per_px:g}: need a number above 0")
+        if self.age is not None and math.isnan(self.age):
+            raise UsageError(f"--age {self.age:g}: need a number of years")
 
     @property
     def note(self) -> str | None:
@@ -92,7 +101,8 @@ class Stated:
         """The film with what is stated of it; ``name`` for messages.
 
         Raises:
-            FilmError: a size is stated of a film whose true proportions are not known.
+            FilmError: a size is stated of a film whose true proportions are not known, or a ruler
+                does not lie on it.
         """
         known = film.person
         person = Person(
@@ -121,6 +131,11 @@ class Stated:
                 f"{name}: its true proportions are not known; leave --mm-per-px and --ruler away"
             )
         if self.ruler is not None:
+            if not self.ruler.lies_on(film.width, film.height):
+                size = f"{film.width} x {film.height} px"
+                raise FilmError(
+                    f"{name}: the ruler does not lie on this film; need points in {size}"
+                )
             return self.ruler.spacing(film.aspect)
         width = self.mm_per_px or 0.0
         return PixelSpacing(width * film.aspect, width, "stated")
