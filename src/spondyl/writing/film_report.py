@@ -87,7 +87,7 @@ def _subtitle(film: MeasuredFilm) -> str:
     parts = [
         f"{_VIEWS[film.view]}{facing}",
         f"{sample.width} x {sample.height} px",
-        f"vertebrae: {levels_of(film)}",
+        levels if (levels := levels_of(film)).endswith(" vertebrae") else f"vertebrae: {levels}",
     ]
     return " · ".join(parts)
 
