@@ -123,7 +123,7 @@ def test_a_changed_calibration_is_found(kept):
 def test_what_is_no_checkpoint_is_named(kept, tmp_path):
     with pytest.raises(CheckpointError, match="no such checkpoint"):
         load_model(tmp_path / "none.safetensors")
-    with pytest.raises(CheckpointError, match="no such checkpoint"):
+    with pytest.raises(CheckpointError, match="a folder, need a checkpoint such as"):
         load_model(tmp_path)
     kept.write_bytes(b"")
     with pytest.raises(CheckpointError, match="is empty"):

@@ -122,6 +122,8 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
 
 
 def _check_kind(path: Path) -> None:
+    if path.is_dir():
+        raise CheckpointError(f"{path}: a folder, need a checkpoint such as best_mre.safetensors")
     if not path.is_file():
         raise CheckpointError(f"{path}: no such checkpoint")
     with path.open("rb") as file:
