@@ -502,14 +502,15 @@ def test_a_traceback_is_there_for_who_asks(run: Run, monkeypatch: pytest.MonkeyP
     assert run("draw").lines[0].startswith("Traceback")
 
 
-def test_an_interrupt_is_130(
+def test_an_interrupt_is_130_and_says_so(
     run: Run, monkeypatch: pytest.MonkeyPatch, phantoms: Path, tmp_path: Path
 ) -> None:
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("spondyl.data.phantom.write_phantoms", interrupted)
-    assert run("phantom", tmp_path / "new").code == 130
+    said = run("phantom", tmp_path / "new")
+    assert (said.code, said.lines) == (130, ["spondyl: interrupted"])
 
 
 def test_the_version_goes_to_stdout(run: Run) -> None:

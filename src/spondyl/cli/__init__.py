@@ -35,6 +35,8 @@ _EXTRAS: Final = {
     "data": ("pooch", "requests"),
 }
 
+_INTERRUPTED: Final = 130
+
 app = typer.Typer(
     help="Vertebral landmarks on spine radiographs: find, name and judge.",
     epilog="Research use only; not a medical device.",
@@ -56,10 +58,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     try:
         code = app(args=arguments, prog_name="spondyl", standalone_mode=False)
+        if code == _INTERRUPTED:  # typer keeps the KeyboardInterrupt and returns this
+            raise KeyboardInterrupt
         return code if isinstance(code, int) else 0
     except (KeyboardInterrupt, typer.Abort):
         print("spondyl: interrupted", file=sys.stderr)
-        return 130
+        return _INTERRUPTED
     except BrokenPipeError:  # the reader of stdout has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
