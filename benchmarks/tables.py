@@ -265,7 +265,8 @@ def refused(view: str, results: dict[str, Any]) -> str:
         )
     return text + (
         f"\nError of the unseen good films (px at 512, 48 px a missed corner): mean of the kept"
-        f" {px(risk['kept_error'])}, of the refused {px(risk['refused_error'])}; area under the risk-coverage curve {risk['area']:.3f}"
+        f" {px(risk['kept_error'])}, of the refused {px(risk['refused_error'])};"
+        f" area under the risk-coverage curve {risk['area']:.3f}"
         f" (by true error {risk['oracle_area']:.3f}, by lot {risk['random_area']:.3f}).\n"
     )
 
