@@ -111,6 +111,24 @@ def test_a_keypoint_edited_by_another_tool_counts_more_than_landmarks(written):
     assert (found.levels, found.facing) == (truth.landmarks.levels, "left")
 
 
+def test_a_level_edited_by_hand_counts_more_than_landmarks(written):
+    path, truth = written
+
+    def rename(data):
+        data["annotations"][0]["level"], data["annotations"][1]["level"] = "L3", "L4"
+        del data["annotations"][2]["level"]
+
+    found = read_coco(edited(path, rename)).samples[0].landmarks
+    assert found.levels == ("L3", "L4", "S1")
+    np.testing.assert_array_equal(found.points, truth.landmarks.points)
+
+
+def test_a_level_edited_to_one_that_is_there_is_a_problem_of_one_line(written):
+    path, _ = written
+    change = read_coco(edited(path, lambda data: data["annotations"][0].update(level="L5")))
+    assert "a level is named twice: L5, L5, S1" in str(change.problems[0])
+
+
 def test_rounding_by_another_tool_is_no_edit(written):
     path, truth = written
 

@@ -7,7 +7,7 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, get_args
 
@@ -271,6 +271,8 @@ def _landmarks(
     quads = [_quad(each, what) for each, what in zip(kept, whats, strict=True)]
     boxes = np.array([_box(each) for each in kept]).reshape(-1, 4)
     if exact is not None and _same(exact.points, quads):
+        stated = zip(kept, exact.names, strict=True)  # other tools may leave the level away
+        exact = _renamed(exact, [text(each.get("level", own), "level") for each, own in stated])
         return Labelled(exact, frozenset(), Listed(exact.points, boxes, exact.names))
     of = [categories[_identity(each["category_id"])] for each in kept]
     orders = {each.order for each in of}
@@ -283,6 +285,22 @@ def _landmarks(
         facing=one_of(image.get("facing"), get_args(Facing), "facing"),
         boxes=boxes,
     )
+
+
+def _renamed(exact: Landmarks, levels: Sequence[str | None]) -> Landmarks:
+    """The landmarks with the names that were edited; how probable those are, nobody has said.
+
+    Raises:
+        AnnotationError: a name is unknown, or given twice.
+    """
+    if tuple(levels) == exact.names:
+        return exact
+    kept = [new == old for new, old in zip(levels, exact.names, strict=True)]
+    probability = np.where(kept, exact.level_probability, np.nan)
+    try:
+        return replace(exact, levels=tuple(levels), level_probability=probability)
+    except ValueError as error:
+        raise AnnotationError(str(error)) from error
 
 
 def _box(annotation: dict[str, Any]) -> list[float]:
