@@ -19,6 +19,7 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,8 @@ TABLES = re.compile(r"(<!-- measured -->\n).*?(<!-- end -->)", re.DOTALL)
 COVERAGE = 0.9
 NOISE, BLUR, CONTRAST, KEPT = 0.15, 3.0, 0.15, 0.6
 SAID = (0.0, 0.5, 0.7, 0.9, 0.99, 1.0)  # edges of the probabilities that a grade is said with
+
+SIZES = (0.0, 3.0, 6.0, 10.0, 200.0)  # edges of slips, %
 
 Shown = tuple["Sample", "Radiograph"]
 
@@ -160,6 +163,7 @@ def judge(predictor: Predictor, samples: Sequence[Sample], way: str) -> dict[str
         },
         "grades": {each.name: _graded(each) for each in scores.grades},
         "said": {each.name: reliability(pairs, each.name) for each in scores.grades},
+        "slips": slips_by_size(pairs),
     }
 
 
@@ -219,6 +223,31 @@ def reliability(pairs: Sequence[MeasuredPair], name: str) -> list[dict[str, floa
         for k in range(len(SAID) - 1)
         if (place == k).any()
     ]
+
+
+def slips_by_size(pairs: Sequence[MeasuredPair]) -> list[dict[str, float]]:
+    """Slips in % by the size of the true and of the measured one: how far off, how often inside."""
+    known = [p for p in pairs if p.name == "slip" and p.unit == "%" and p.predicted is not None]
+    known = [p for p in known if p.annotated is not None and not p.misnamed]
+    true, found, low, high = (
+        np.array([getattr(p, each) for p in known], dtype=np.float64)
+        for each in ("annotated", "predicted", "low", "high")
+    )
+    inside, held = (low <= true) & (true <= high), ~np.isnan(low)
+    rows = []
+    for by, size in (("true", np.abs(true)), ("measured", np.abs(found))):
+        for least, most in pairwise(SIZES):
+            own = (size >= least) & (size < most)
+            if (own & held).sum() < 10:
+                continue
+            rows.append({
+                "by": by, "from": least, "to": most, "slips": int(own.sum()),
+                "mae": round(float(np.abs(found - true)[own].mean()), 2),
+                "short": round(float((np.sign(true) * (true - found))[own].mean()), 2),
+                "half_width": round(float((high - low)[own & held].mean() / 2), 2),
+                "coverage": _percent(inside[own & held]),
+            })  # fmt: skip
+    return rows
 
 
 def _measured(score: MeasurementScore, named: MeasurementScore) -> dict[str, Any]:
@@ -285,7 +314,8 @@ def tables(results: Path = RESULTS) -> str:
     told = json.loads(results.read_text(encoding="utf-8"))
     return (
         f"\n{_coverage_table(told['films'])}\n{_error_table(told['films']['as drawn'])}\n"
-        f"{_grade_table(told['films'])}\n{_said_table(told['films']['as drawn'])}"
+        f"{_grade_table(told['films'])}\n{_said_table(told['films']['as drawn'])}\n"
+        f"{_size_table(told['films']['as drawn']['slips'])}"
     )
 
 
@@ -306,6 +336,18 @@ def _coverage_table(films: Mapping[str, Any]) -> str:
     text += f"| annotated corners found, % | {' | '.join(_number(v) for v in found)} |\n"
     text += f"| vertebrae with a wrong name, % | {' | '.join(_number(v) for v in misnamed)} |\n"
     return text + f"| films refused | {' | '.join(str(count) for count in refused)} |\n"
+
+
+def _size_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Slips by their size, films as drawn."""
+    text = "| slips, films as drawn | n | mean error, points | too small by | interval +- "
+    text += "| inside, % |\n"
+    text += "|---|---|---|---|---|---|\n"
+    for row in rows:
+        most = f"to {row['to']:g} %" if row["to"] < SIZES[-1] else "and more"
+        text += f"| {row['by']} {row['from']:g} {most} | {row['slips']} | {row['mae']:.2f} | "
+        text += f"{row['short']:.2f} | {row['half_width']:.2f} | {row['coverage']:.1f} |\n"
+    return text
 
 
 def _misnamed(measurements: Mapping[str, Any]) -> float:

@@ -15,9 +15,10 @@ from lateral_bodies import FILM, Key, facing_right, table, turned
 from synthetic_spine import spine
 
 from spondyl.film.radiograph import PixelSpacing
+from spondyl.spine.heights import discs
 from spondyl.spine.landmarks import Landmarks
 from spondyl.spine.measurement import Grading, Intervals, Measurement
-from spondyl.spine.slip import SlipDefinition
+from spondyl.spine.slip import SlipDefinition, slips
 
 LEVELS = ("L2", "L3", "L4", "L5", "S1")
 OURS = (
@@ -169,3 +170,18 @@ def test_intervals_come_back_from_json_and_refuse_what_is_impossible():
         Intervals(0.9, 57, {"slip": 0})
     with pytest.raises(ValueError, match="intervals are incomplete"):
         Intervals.from_json({"coverage": 0.9})
+
+
+def test_a_slip_far_from_zero_has_the_factor_of_such_slips_alone() -> None:
+    slip, _ = slips([(0, 1)], ("L4", "L5"))
+    known = Intervals(0.9, 100, {"slip": 1.5, "slip, far from 0": 6.0})
+    assert known.factor(slip, value=2.9, sd=1.0) == 1.5
+    assert known.factor(slip, value=-3.1, sd=1.0) == 6.0
+    rare = Intervals(0.9, 100, {"slip": 1.5})
+    assert rare.factor(slip, value=3.1, sd=1.0) is None
+
+
+def test_what_is_never_near_zero_has_one_factor() -> None:
+    disc = next(each for each in discs([(0, 1)], ("L4", "L5")))
+    known = Intervals(0.9, 100, {disc.name: 1.5})
+    assert known.factor(disc, value=30.0, sd=1.0) == 1.5

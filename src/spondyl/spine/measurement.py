@@ -23,6 +23,12 @@ Lines = Float64[np.ndarray, "k 2 2"]
 Line = tuple[tuple[float, float], tuple[float, float]]
 """Two points x, y in image px."""
 
+AROUND_ZERO: Final = ("slip", "lateral listhesis")
+"""Measurements that are near 0 on most films, and matter where they are not."""
+
+FAR: Final = 3.0
+"""SD from 0 at which such a measurement is far from it, and has a factor of its own."""
+
 UNITS: Final[Mapping[Kind, Unit]] = {"length": "px", "angle": "deg", "share": "%", "ratio": ""}
 
 
@@ -131,7 +137,8 @@ class Intervals:
 
     An interval is value +- factor x SD, the SD propagated from the corners' covariance;
     ``factors`` are by name of the measurement and, as "name, definition", by its definition, which
-    comes first. A measurement without a factor has no interval.
+    comes first. What is ``AROUND_ZERO`` has, where it lies far from 0, the factor that was fitted
+    on such values alone. A measurement without a factor has no interval.
 
     Raises:
         ValueError: the coverage is not in (0, 1), or a factor is not a number above 0.
@@ -148,8 +155,10 @@ class Intervals:
             if not (np.isfinite(factor) and factor > 0):
                 raise ValueError(f"factor of {name} is {factor}, need a number above 0")
 
-    def factor(self, quantity: Quantity) -> float | None:
+    def factor(self, quantity: Quantity, *, value: float, sd: float) -> float | None:
         """How many of its SD hold the true value of a quantity; None where nobody knows."""
+        if (name := factor_name(quantity.name, value=value, sd=sd)) != quantity.name:
+            return self.factors.get(name)
         own = self.factors.get(f"{quantity.name}, {quantity.definition}")
         return own if own is not None else self.factors.get(quantity.name)
 
@@ -169,3 +178,9 @@ class Intervals:
             return cls(float(data["coverage"]), int(data["films"]), factors)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"intervals are incomplete: {error}") from error
+
+
+def factor_name(name: str, *, value: float, sd: float) -> str:
+    """Under which name the factor of a measured value is kept."""
+    far = name in AROUND_ZERO and abs(value) > FAR * sd
+    return f"{name}, far from 0" if far else name

@@ -191,7 +191,7 @@ class _Bench:
 
     def _made(self, quantity: Quantity, unit: Unit, value: float) -> Iterator[Measurement]:
         scale = _mm_per_px(self.film) if unit == "mm" else 1.0
-        half, why = self._half_width(quantity)
+        half, why = self._half_width(quantity, value)
         notes = [quantity.warning, _magnification(self.film) if unit == "mm" else None, why]
         made = Measurement(
             quantity.name,
@@ -212,11 +212,12 @@ class _Bench:
         if quantity.grading:
             yield graded(made, quantity.grading)
 
-    def _half_width(self, quantity: Quantity) -> tuple[float | None, str | None]:
+    def _half_width(self, quantity: Quantity, value: float) -> tuple[float | None, str | None]:
         """Half the interval's width in the formula's own unit, or why it has none."""
         if self.intervals is None:
             return None, "no interval: the error of these corners was never calibrated"
-        factor, spread = self.intervals.factor(quantity), self.spread(quantity)
+        spread = self.spread(quantity)
+        factor = self.intervals.factor(quantity, value=value, sd=spread)
         if factor is None:
             return None, "no interval: too few calibration films had it"
         if math.isnan(spread):
