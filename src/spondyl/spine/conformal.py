@@ -23,7 +23,7 @@ from spondyl.spine.calibration import Calibration, match_centres
 from spondyl.spine.chain import to_landmarks
 from spondyl.spine.detections import Detections
 from spondyl.spine.landmarks import Landmarks
-from spondyl.spine.measurement import AROUND_ZERO, Intervals, factor_name
+from spondyl.spine.measurement import Intervals, factor_name
 from spondyl.spine.measurements import propagated
 from spondyl.spine.naming import infer_chain
 from spondyl.spine.placing import placed
@@ -280,13 +280,11 @@ def _factors(
             name = factor_name(each.name, value=each.found, sd=each.sd)
             scores.setdefault(name, {}).setdefault(each.definition, []).append(score)
     coverage = uncertainty.intervals.coverage
-    far = {factor_name(name, value=1.0, sd=0.0) for name in AROUND_ZERO}
     factors: dict[str, float] = {}
     for name, known in sorted(scores.items()):
         every = [score for own in known.values() for score in own]
         factors[name] = _factor(every, coverage, fewest=FEWEST)
-        apart = len(known) > 1 and name not in far
-        for definition, own in sorted(known.items()) if apart else ():
+        for definition, own in sorted(known.items()) if len(known) > 1 else ():
             factors[f"{name}, {definition}"] = _factor(own, coverage, fewest=2 * FEWEST)
     return {name: factor for name, factor in factors.items() if 0 < factor < np.inf}
 

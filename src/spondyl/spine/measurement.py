@@ -157,10 +157,9 @@ class Intervals:
 
     def factor(self, quantity: Quantity, *, value: float, sd: float) -> float | None:
         """How many of its SD hold the true value of a quantity; None where nobody knows."""
-        if (name := factor_name(quantity.name, value=value, sd=sd)) != quantity.name:
-            return self.factors.get(name)
-        own = self.factors.get(f"{quantity.name}, {quantity.definition}")
-        return own if own is not None else self.factors.get(quantity.name)
+        name = factor_name(quantity.name, value=value, sd=sd)
+        own = self.factors.get(f"{name}, {quantity.definition}")
+        return own if own is not None else self.factors.get(name)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; exact round trip."""
