@@ -253,7 +253,7 @@ def test_a_network_of_both_views_takes_a_spine_without_a_front_for_ap():
     seen = [(each, assemble(each, view="ap")) for each in every]
     both = Calibration(facing_limit=1.0, trust=fit_trust(seen), frontal=fit_trust(seen))
     assert both.frontal is not None
-    frontal, lateral = (candidates_of(spine(LUMBAR), None, facing_logit=f) for f in (0.3, 3.0))
+    frontal, lateral = (candidates_of(spine(LUMBAR), None, facing_logit=f) for f in (0.1, 3.0))
     assert seen_view(assemble(frontal, calibration=both), both) == "ap"
     assert seen_view(assemble(lateral, calibration=both), both) == "lateral"
     assert seen_view(assemble(frontal), Calibration()) is None
