@@ -4,8 +4,8 @@ Fits the error of a trained network on phantoms that it has not seen (``spondyl 
 predicts and measures other ones, as they are drawn and degraded, and asks how often the true value
 lies in its interval. Writes ``measuring.json`` and, from it, the tables in docs/intervals.md.
 
-    spondyl phantom calibration --films 400 --seed 12 --long-side 640
-    spondyl phantom test --films 400 --seed 13 --long-side 640
+    spondyl phantom calibration --films 1200 --seed 12 --long-side 640
+    spondyl phantom test --films 1000 --seed 13 --long-side 640
     python benchmarks/measuring.py --weights best_mre.safetensors --calibration calibration \
         --test test --out /tmp/measuring
     python benchmarks/measuring.py --table                # only writes the tables again
