@@ -22,7 +22,7 @@ from spondyl.data.phantom import write_phantoms
 from spondyl.predict import Predictor
 from spondyl.spine.calibration import Calibration
 from spondyl.spine.detections import Detections
-from spondyl.spine.measurement import Intervals
+from spondyl.spine.measurement import Intervals, factor_name
 from spondyl.spine.measurements import measure
 
 SIDE = 64
@@ -369,7 +369,8 @@ def predictions(annotated: Path, folder: Path) -> Path:
     kinds = {f"{q.name}, {q.definition}" for q in quantities(
         sample.landmarks, sample.geometry, "lateral")}  # fmt: skip
     path = folder / "predictions.json"
-    intervals = Intervals(0.9, 40, dict.fromkeys(names | kinds, 1.7))
+    far = factor_name("slip", value=1.0, sd=0.0)
+    intervals = Intervals(0.9, 40, dict.fromkeys({*names, *kinds, far}, 1.7))
     write_coco(path, samples, made_by={"weights_digest": "cd" * 32}, intervals=intervals)
     return path
 
