@@ -169,7 +169,7 @@ def _limit(
 def _shown(detections: Detections, calibration: Calibration) -> View:
     """The view that candidates speak for, before they are a chain."""
     usable = detections.select(detections.score >= calibration.score_threshold)
-    return "ap" if abs(facing_evidence(usable)) < calibration.facing_limit else "lateral"
+    return "lateral" if _facing(usable, calibration.facing_limit) else "ap"
 
 
 def facing_evidence(detections: Detections) -> float:
