@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from command_line import Run, Said
+
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
@@ -34,3 +36,19 @@ def make_film() -> MakeFilm:
         return path
 
     return make
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs commands in this process."""
+    from spondyl.cli import main
+
+    monkeypatch.delenv("SPONDYL_DEBUG", raising=False)
+
+    def command(*arguments: object) -> Said:
+        capsys.readouterr()
+        code = main([str(argument) for argument in arguments])
+        printed = capsys.readouterr()
+        return Said(code, printed.out, printed.err.splitlines())
+
+    return command

@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 import spondyl
+from command_line import Run
 from spondyl import cli
 from spondyl.cli import main
 from spondyl.cli.inputs import parse_anchor
@@ -35,32 +36,6 @@ SMALL = (
     "training.warmup_epochs=0",
     "training.frozen_epochs=0",
 )
-
-
-class Said:
-    """What a command printed, and its exit code."""
-
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code, self.out, self.lines = code, out, err.splitlines()
-
-
-class Run:
-    """Runs commands in this process."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        self._capsys = capsys
-
-    def __call__(self, *arguments: object) -> Said:
-        self._capsys.readouterr()
-        code = main([str(argument) for argument in arguments])
-        printed = self._capsys.readouterr()
-        return Said(code, printed.out, printed.err)
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    monkeypatch.delenv("SPONDYL_DEBUG", raising=False)
-    return Run(capsys)
 
 
 @pytest.fixture(scope="module")

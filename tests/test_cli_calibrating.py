@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from spondyl.cli import main
+from command_line import Run
 from spondyl.cli.calibrating import _remarks
 from spondyl.data.coco import write_coco
 from spondyl.data.phantom import plan_phantom
@@ -24,31 +22,6 @@ from spondyl.spine.calibration import Calibration
 from spondyl.spine.conformal import FEWEST
 from spondyl.spine.measurement import Intervals
 from spondyl.spine.uncertainty import ANY, SIGNS, CornerError, Uncertainty
-
-
-@dataclass(frozen=True)
-class Said:
-    """What a command printed, and its exit code."""
-
-    code: int
-    out: str
-    lines: list[str]
-
-
-Run = Callable[..., Said]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    monkeypatch.delenv("SPONDYL_DEBUG", raising=False)
-
-    def command(*arguments: object) -> Said:
-        capsys.readouterr()
-        code = main([str(argument) for argument in arguments])
-        printed = capsys.readouterr()
-        return Said(code, printed.out, printed.err.splitlines())
-
-    return command
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ import pytest
 from jaxtyping import UInt8
 from PIL import Image
 
+from command_line import Run, Said
 from spondyl.cli import main
 from spondyl.data.coco import write_coco
 from spondyl.data.folder import read_annotations
@@ -28,31 +29,6 @@ TRAIN = ("--recipe", "demo", *(word for each in SETTINGS for word in ("--set", e
 SHARES = ("--val", "0.3", "--test", "0.2")
 
 Pixels = UInt8[np.ndarray, "h w"]
-
-
-@dataclass(frozen=True)
-class Said:
-    """What a command printed, and its exit code."""
-
-    code: int
-    out: str
-    lines: list[str]
-
-
-Run = Callable[..., Said]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    monkeypatch.delenv("SPONDYL_DEBUG", raising=False)
-
-    def command(*arguments: object) -> Said:
-        capsys.readouterr()
-        code = main([str(argument) for argument in arguments])
-        printed = capsys.readouterr()
-        return Said(code, printed.out, printed.err.splitlines())
-
-    return command
 
 
 @pytest.fixture(scope="module")
