@@ -25,6 +25,7 @@ NetworkName = Literal[
     "hrnet_w48",
     "vitpose_s",
     "unet_small",
+    "unet_medium",
 ]
 Positive = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]

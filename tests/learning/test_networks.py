@@ -28,7 +28,7 @@ COUNTED = {  # with 17 keypoints: M parameters with a stem for grey, and for col
     "hrnet_w48": (63.594593, 63.595745),
     "vitpose_s": (24.095889, 24.292497),
 }
-LIGHT = ("unet_small", "hrnet_w18_small", "vitpose_s")
+LIGHT = ("unet_small", "unet_medium", "hrnet_w18_small", "vitpose_s")
 
 
 def random_model(name: NetworkName, **settings: object) -> ModelRecipe:
@@ -123,7 +123,8 @@ def test_the_plans_total_for_the_unet_is_ours_within_half_a_percent():
 
 
 @pytest.mark.parametrize(
-    ("name", "low", "high"), [("unet_small", 0.6, 0.9), ("hrnet_w18", 9.2, 9.4)]
+    ("name", "low", "high"),
+    [("unet_small", 0.6, 0.9), ("unet_medium", 3.6, 3.8), ("hrnet_w18", 9.2, 9.4)],
 )
 def test_a_network_has_the_documented_size(name, low, high):
     assert low < millions(meta_network(name, 40)) < high

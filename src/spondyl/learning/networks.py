@@ -191,6 +191,8 @@ def _parts(name: NetworkName) -> Parts:
             return _unet(UNet((48, 96, 192, 320, 376), steps=2))
         case "unet_small":
             return _unet(UNet((32, 48, 96, 128), steps=3, stem=16))
+        case "unet_medium":
+            return _unet(UNet((32, 64, 128, 192, 256), steps=4, stem=16))
         case "resnet50":
             return _resnet(name)
         case "hrnet_w18_small" | "hrnet_w18" | "hrnet_w32" | "hrnet_w48":

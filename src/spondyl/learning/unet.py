@@ -36,14 +36,14 @@ class UNet(nn.Module):
         return (("stem", "encoder.0"), *deeper)
 
     def forward(self, image: Float[Tensor, "b 1 h w"]) -> list[Float[Tensor, "b f ph pw"]]:
-        """The features of the decoder's last level; the sides need 2 ** levels as a factor."""
+        """The features of the decoder's last level, of the size of the encoder's beside it."""
         features = self.stem(image)
         skips = []
         for level, block in enumerate(self.encoder):
             features = block(functional.max_pool2d(features, 2) if level else features)
             skips.append(features)
         for block, skip in zip(self.decoder, skips[-2::-1], strict=False):
-            larger = functional.interpolate(features, scale_factor=2.0, mode="bilinear")
+            larger = functional.interpolate(features, size=skip.shape[-2:], mode="bilinear")
             features = block(torch.cat((skip, larger), dim=1))
         return [features]
 
