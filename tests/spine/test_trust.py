@@ -10,6 +10,7 @@ from synthetic_spine import candidates_of, lordosis, rotated, spine
 
 from spondyl.anatomy import LEVELS
 from spondyl.film.radiograph import FilmGeometry
+from spondyl.session import load_session
 from spondyl.spine.calibration import Calibration
 from spondyl.spine.chain import to_landmarks
 from spondyl.spine.detections import Detections
@@ -17,6 +18,7 @@ from spondyl.spine.landmarks import Landmarks
 from spondyl.spine.measurements import measure
 from spondyl.spine.traits import TRAITS
 from spondyl.spine.trust import LEAST_FILMS, Trust, fit_trust
+from spondyl.weights import DEFAULT, packaged, packaged_names
 
 LUMBAR = LEVELS[11:]
 KNOWN = Calibration()
@@ -168,3 +170,51 @@ def test_what_is_no_trust_is_refused_in_one_line(trust):
     for spoil in ({"limit": 0.0}, {"limit": None}, {"traits": {}}, {"limit": float("nan")}):
         with pytest.raises(ValueError, match=r"^trust"):
             Trust.from_json({**trust.to_json(), **spoil})
+
+
+def listed(stored: dict) -> dict:
+    """The form in which the columns of the precision have no names."""
+    told = {n: {**each, "precision": list(each["precision"].values())}
+            for n, each in stored["traits"].items()}  # fmt: skip
+    return {**stored, "traits": told}
+
+
+def shuffled(stored: dict) -> dict:
+    """The same, each object in another order, as an editor or ``sort_keys`` leaves it."""
+    told = {n: {**each, "precision": dict(sorted(each["precision"].items()))}
+            for n, each in sorted(stored["traits"].items())}  # fmt: skip
+    return {**stored, "traits": told}
+
+
+@pytest.mark.parametrize("form", [listed, shuffled])
+def test_a_stored_trust_is_read_by_the_names_of_its_traits(trust, good, monkeypatch, form):
+    """Another version may know the traits in another order: the doubt of a film stays."""
+    stored = form(trust.to_json())
+    assert Trust.from_json(stored) == trust
+    doubt = trust.judged(chain(good), good).doubt
+    for module in ("traits", "trust"):
+        monkeypatch.setattr(f"spondyl.spine.{module}.TRAITS", TRAITS[::-1])
+    again = Trust.from_json(stored)
+    assert again.centre == trust.centre[::-1]
+    assert again.judged(chain(good), good).doubt == pytest.approx(doubt)
+
+
+def test_a_row_without_a_column_is_refused_in_one_line(trust):
+    stored = trust.to_json()
+    stored["traits"]["pitch"]["precision"].pop("tilt")
+    with pytest.raises(ValueError, match=r"^trust is incomplete"):
+        Trust.from_json(stored)
+    for row in ([0.0] * 15, [0.0] * 17):
+        stored["traits"]["pitch"]["precision"] = row
+        with pytest.raises(ValueError, match=r"^trust: is of 1[57] traits, need 16"):
+            Trust.from_json(stored)
+
+
+@pytest.mark.skipif(DEFAULT not in packaged_names(), reason=f"{DEFAULT} is not in this copy")
+def test_the_columns_of_the_packaged_network_are_taken_for_what_they_are():
+    """An inverse covariance is symmetric only if its columns have the names of its rows."""
+    known = load_session(packaged()).calibration
+    for each in (known.trust, known.frontal):
+        assert each is not None
+        precision = np.array(each.precision)
+        np.testing.assert_allclose(precision, precision.T, atol=1e-9)

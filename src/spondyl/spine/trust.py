@@ -26,6 +26,13 @@ REFUSED: Final = 0.02
 LEAST_FILMS: Final = math.ceil(1 / REFUSED) - 1
 """With fewer films no limit refuses so few of them."""
 
+_LISTED: Final = (
+    "count", "confidence", "lowest_confidence", "lowest_score", "pitch", "spacing",
+    "height_change", "width_change", "aspect", "tilt", "sidestep", "wedge", "level_certainty",
+    "level_step", "facing", "strays",
+)  # fmt: skip
+"""The columns of a stored precision that is a list, as those of the packaged network are."""
+
 Found = tuple[Detections, Landmarks]
 """The candidates of a film and the chain that was made of them, in one frame of px."""
 
@@ -95,11 +102,13 @@ class Trust:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; exact round trip."""
-        rows = zip(TRAITS, self.centre, self.spread, self.precision, strict=True)
+        names = [trait.name for trait in TRAITS]
+        rows = zip(names, self.centre, self.spread, self.precision, strict=True)
         told = {
-            trait.name: {"centre": centre, "spread": spread, "precision": list(row)}
-            for trait, centre, spread, row in rows
-        }
+            name: {"centre": centre, "spread": spread,
+                   "precision": dict(zip(names, row, strict=True))}
+            for name, centre, spread, row in rows
+        }  # fmt: skip
         return {"traits": told, "limit": self.limit, "films": self.films}
 
     @classmethod
@@ -112,7 +121,7 @@ class Trust:
         """
         try:
             told = [data["traits"][trait.name] for trait in TRAITS]
-            rows = tuple(tuple(map(float, each["precision"])) for each in told)
+            rows = tuple(_row(each["precision"]) for each in told)
             centre, spread = (tuple(float(e[k]) for e in told) for k in ("centre", "spread"))
             return cls(centre, spread, rows, float(data["limit"]), int(data["films"]))
         except (KeyError, TypeError) as error:
@@ -153,6 +162,14 @@ def fit_trust(films: Sequence[Found]) -> Trust | None:
 Portrait = tuple[
     Float64[np.ndarray, " k"], Float64[np.ndarray, " k"], Float64[np.ndarray, "k k"]
 ]  # centre, spread, precision
+
+
+def _row(stored: Any) -> tuple[float, ...]:
+    """One row of a stored precision, in the order of ``TRAITS``."""
+    if isinstance(stored, list) and len(stored) != len(_LISTED):
+        raise ValueError(f"trust: is of {len(stored)} traits, need {len(_LISTED)}")
+    named = dict(zip(_LISTED, stored, strict=True)) if isinstance(stored, list) else stored
+    return tuple(float(named[trait.name]) for trait in TRAITS)
 
 
 def _known(detections: Detections, found: Landmarks) -> Float64[np.ndarray, " k"]:
