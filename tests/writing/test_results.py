@@ -8,6 +8,8 @@ from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from spondyl.data.coco import read_coco
@@ -16,7 +18,7 @@ from spondyl.errors import FilmError
 from spondyl.film.radiograph import Radiograph
 from spondyl.writing.batch_report import Counts
 from spondyl.writing.measured import MeasuredFilm
-from spondyl.writing.results import Results, Source, film_name, film_path
+from spondyl.writing.results import Results, Source, film_name, film_names, film_path
 from writing.measured_films import INTERVALS, MADE_BY, film
 
 TABLES = {
@@ -179,7 +181,33 @@ def test_a_call_that_is_killed_leaves_whole_files_only(
 
 
 def test_a_key_with_folders_is_one_file_name(tmp_path: Path) -> None:
-    assert film_path(tmp_path, "reports", "/a/b/c") == tmp_path / "reports/a_b_c.html"
+    assert film_path(tmp_path, "reports", film_name("/a/b/c")) == tmp_path / "reports/a_b_c.html"
+
+
+def test_films_whose_names_would_be_the_same_have_files_of_their_own(tmp_path: Path) -> None:
+    """And all of them go again when the films are replaced."""
+    measured, pixels = film(1)
+    keys = ["a/b", "a_b", "c/d"]
+    films = [(replace(measured, sample=replace(measured.sample, key=key)), pixels) for key in keys]
+    assert write(Results(tmp_path, MADE_BY), *films) == []
+    reports = {path.stem for path in (tmp_path / "reports").iterdir()}
+    assert len(reports) == len(keys)
+    assert "c_d" in reports
+    assert {path.stem for path in (tmp_path / "overlays").iterdir()} == reports
+    batch = (tmp_path / "report.html").read_text()
+    assert set(re.findall('href="reports/([^"]+).html"', batch)) == reports
+    write(Results(tmp_path, MADE_BY, overlays=False, reports=False), film(2))
+    assert files(tmp_path) == TABLES | {"report.html"}
+
+
+@given(st.lists(st.text("aA_/-", min_size=1), unique=True, max_size=8))
+def test_names_are_unique_whatever_the_order_and_plain_where_they_can_be(keys: list[str]) -> None:
+    names = film_names(keys)
+    assert len({name.casefold() for name in names.values()}) == len(keys)
+    assert film_names(keys[::-1]) == names
+    assert all("/" not in name for name in names.values())
+    for key in keys:
+        assert film_names([key]) == {key: film_name(key)}
 
 
 def test_a_key_longer_than_a_file_name_may_be_has_files_of_its_own() -> None:

@@ -31,7 +31,7 @@ from spondyl.writing.results import (
     PREDICTIONS,
     Results,
     Source,
-    film_name,
+    film_names,
     remove_films,
 )
 from spondyl.writing.table import to_csv
@@ -81,10 +81,13 @@ class Batch:
     def draw(self, pairs: Sequence[Pair], folder: Path) -> list[tuple[str, Path]]:
         """Writes an overlay for each film, and returns the captions and pictures."""
         drawn: list[tuple[str, Path]] = []
+        names = film_names([sample.key for sample, _ in pairs])
         with progress("drawing", len(pairs)) as done:
             for number, (sample, reference) in enumerate(pairs, start=1):
+                path = folder / f"{names[sample.key]}.png"
                 try:
-                    drawn.append((sample.key, _draw(sample, reference, folder)))
+                    _draw(sample, reference, path)
+                    drawn.append((sample.key, path))
                 except FilmError as error:
                     self.refuse(str(error))
                 done(number)
@@ -232,11 +235,6 @@ def write_predictions(samples: Sequence[Sample], out: Path, *, made_by: Mapping[
     return path
 
 
-def overlay_name(key: str) -> str:
-    """The name of a film's picture."""
-    return f"{film_name(key)}.png"
-
-
 def _predicted(film: FoundFilm, wanted: Wanted) -> Sample:
     known = film.geometry
     if wanted.annotation is not None:
@@ -264,9 +262,7 @@ def _predicted(film: FoundFilm, wanted: Wanted) -> Sample:
     )
 
 
-def _draw(sample: Sample, reference: Sample | None, folder: Path) -> Path:
+def _draw(sample: Sample, reference: Sample | None, path: Path) -> None:
     under = reference.landmarks if reference else None
     picture = draw_overlay(sample.radiograph(), sample.landmarks, reference=under)
-    path = folder / overlay_name(sample.key)
     write_with(path, lambda temporary: picture.save(temporary, format="PNG"))
-    return path

@@ -297,18 +297,20 @@ def _evaluation(folder: Path) -> Evaluation:
 def _overlays(compared: Comparison, films: _Films, out: Path, count: int) -> list[tuple[str, Path]]:
     """The films with the largest error, as every network sees them, over their annotation."""
     from spondyl.atomic import write_with
-    from spondyl.cli.batch import overlay_name
     from spondyl.judging.compare import worst_films
     from spondyl.spine.drawing import draw_overlay
+    from spondyl.writing.results import film_names
 
     known = {sample.key: sample for sample in films.annotated}
     drawn = []
-    for key in worst_films(compared, count) if known else []:
+    keys = worst_films(compared, count) if known else []
+    names = film_names(keys)
+    for key in keys:
         film = known[key].radiograph()
         for name, (_, predicted) in films.found.items():
             own = next(sample.landmarks for sample in predicted if sample.key == key)
             picture = draw_overlay(film, own, reference=known[key].landmarks, long_side=_SIDE)
-            path = _folder(out, name) / "overlays" / overlay_name(key)
+            path = _folder(out, name) / "overlays" / f"{names[key]}.png"
             write_with(path, partial(picture.save, format="PNG"))
             drawn.append((f"{key}: {name}", path))
     return drawn

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -78,6 +79,7 @@ class Results:
     reports: bool = True
     also: frozenset[Also] = frozenset()
     _shown: list[Shown] = field(default_factory=list)
+    _names: dict[str, str] = field(default_factory=dict)
 
     def write_tables(self, films: Sequence[MeasuredFilm], *, landmarks: bool = True) -> Path:
         """Writes the tables of all films and, with ``landmarks``, the predictions; returns these.
@@ -87,6 +89,7 @@ class Results:
         path = self.out / f"{self.prefix}{PREDICTIONS}"
         remove_films(self.out, self.prefix)
         samples = [film.sample for film in films]
+        self._names = film_names([film.key for film in films])
         if landmarks:
             write_coco(path, samples, made_by=self.made_by, intervals=self.intervals)
         rows = [summary_row(film.sample, notes=film.notes) for film in films]
@@ -136,17 +139,17 @@ class Results:
         )
         if "svg" in self.also:
             drawn = overlay_svg(pixels, drawing, made_by=self.made_by)
-            write_text(film_path(self.out, "svg", film.key), drawn)
+            write_text(self._film_path("svg", film.key), drawn)
         picture = paint(pixels, drawing)
         if self.overlays:
             known = PngInfo()
             known.add_itxt("made_by", json.dumps(dict(self.made_by), ensure_ascii=False))
-            path = film_path(self.out, "overlays", film.key)
+            path = self._film_path("overlays", film.key)
             write_with(path, partial(picture.save, format="PNG", pnginfo=known))
         return picture
 
     def _write_slicer(self, film: MeasuredFilm) -> None:
-        path = film_path(self.out, "slicer", film.key)
+        path = self._film_path("slicer", film.key)
         data = to_slicer(film.sample, relative_name(film.sample.path, path.parent))
         data[FIELD] |= {"made_by": dict(self.made_by)}
         write_json(path, data)
@@ -163,10 +166,10 @@ class Results:
             if kind in self.also:
                 made = make(source.path, film.sample.landmarks, film.measurements,
                             made_by=self.made_by, frame=source.frame)  # fmt: skip
-                write_dicom(film_path(self.out, kind, film.key), made)
+                write_dicom(self._film_path(kind, film.key), made)
 
     def _report(self, film: MeasuredFilm, picture: Image.Image | None) -> None:
-        path = film_path(self.out, "reports", film.key)
+        path = self._film_path("reports", film.key)
         batch = f"{self.prefix}report.html"
         whole, small = (None, None) if picture is None else _embedded(picture)
         back = f"../{batch}", "All films"
@@ -179,27 +182,47 @@ class Results:
     def _path(self, name: str) -> Path:
         return self.out / f"{self.prefix}{name}"
 
+    def _film_path(self, kind: str, key: str) -> Path:
+        return film_path(self.out, kind, self._names.get(key, film_name(key)))
 
-def film_path(out: Path, kind: str, key: str) -> Path:
+
+def film_path(out: Path, kind: str, name: str) -> Path:
     """Where one film's file of a kind is: overlays, svg, reports, slicer, sr or gsps."""
-    return out / _FOLDERS[kind] / f"{film_name(key)}{_KINDS[kind]}"
+    return out / _FOLDERS[kind] / f"{name}{_KINDS[kind]}"
+
+
+def film_names(keys: Sequence[str]) -> dict[str, str]:
+    """The name of each film's files, without suffix, by its key: no two films share one.
+
+    A ``/`` becomes ``_``. Of keys whose names would be the same then, or on a file system that
+    does not tell capitals, each is marked with a digest of itself.
+    """
+    plain = {key: film_name(key) for key in keys}
+    films = Counter(name.casefold() for name in plain.values())
+    return {
+        key: name if films[name.casefold()] == 1 else _marked(name, key)
+        for key, name in plain.items()
+    }
 
 
 def film_name(key: str) -> str:
     """A film's key as the name of a file, without suffix; cut and marked where it is too long."""
     name = key.strip("/").replace("/", "_")
-    if len(name.encode()) <= _NAME:
-        return name
+    return name if len(name.encode()) <= _NAME else _marked(name, key)
+
+
+def _marked(name: str, key: str) -> str:
     kept = name.encode()[:_NAME].decode(errors="ignore")
     return f"{kept}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
 
 
 def remove_films(out: Path, prefix: str) -> None:
     """Removes the files of the films that an earlier call has written about."""
-    listed = _keys(out / f"{prefix}{PREDICTIONS}", "images", "key")
-    for key in {*listed, *_keys(out / f"{prefix}{MEASUREMENTS}", "films", "film")}:
+    predicted = _keys(out / f"{prefix}{PREDICTIONS}", "images", "key")
+    measured = _keys(out / f"{prefix}{MEASUREMENTS}", "films", "film")
+    for name in {*film_names(predicted).values(), *film_names(measured).values()}:
         for kind in _KINDS:
-            film_path(out, kind, key).unlink(missing_ok=True)
+            film_path(out, kind, name).unlink(missing_ok=True)
 
 
 def _keys(path: Path, films: str, name: str) -> list[str]:
