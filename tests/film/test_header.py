@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 from pydicom import Dataset, uid
 
 from film.dx import values, write
-from spondyl.film.header import MAX_MAGNIFICATION, notes_of, person_of, pixel_spacing, view_of
+from spondyl.film.header import (
+    MAX_MAGNIFICATION,
+    notes_of,
+    person_of,
+    pixel_aspect,
+    pixel_spacing,
+    view_of,
+)
 from spondyl.film.radiograph import BURNED_IN, Person
 from spondyl.film.reading import read_radiograph
 
@@ -34,6 +41,9 @@ SPACINGS = [
     ({"PixelSpacing": [0, 0], "ImagerPixelSpacing": [0.2, 0.2]}, (0.2, 0.2, "detector")),
     ({"PixelSpacing": [0, 0]}, None),
     ({"PixelSpacing": [-0.1, 0.1]}, None),
+    ({"PixelSpacing": [143, 143]}, None),  # micrometres
+    ({"PixelSpacing": [0.2, 11]}, None),
+    ({"PixelSpacing": [1e-3, 1e-3], "ImagerPixelSpacing": [0.2, 0.2]}, (0.2, 0.2, "detector")),
     ({"PixelSpacing": ""}, None),
     ({"PixelSpacing": "0.2"}, None),
     ({"PixelSpacing": [1, 1, 1]}, None),
@@ -55,6 +65,13 @@ MAGNIFIED = [
     ({"PixelSpacing": [0.15, 0.15]}, 1.2, (0.15, 0.15, "unknown")),
     ({}, 1.2, None),
 ]  # fmt: skip
+
+
+def test_sizes_of_no_pixel_are_told_and_still_tell_its_proportions():
+    data = header(PixelSpacing=[300, 150], PixelAspectRatio=[1, 1])
+    assert pixel_spacing(data) is None
+    assert pixel_aspect(data, None) == 2.0
+    assert "no lengths in mm: Pixel Spacing is not from 0.01 to 10 mm" in notes_of(data, None)
 
 
 def told(data: Dataset) -> tuple[float, float, str] | None:

@@ -48,10 +48,18 @@ def test_a_ruler_that_is_none_is_one_line(text: str) -> None:
     assert "\n" not in str(told.value)
 
 
-@pytest.mark.parametrize("width", [0.0, -1.0, math.inf, math.nan])
-def test_a_width_that_is_none_is_refused(width: float) -> None:
-    with pytest.raises(UsageError, match="--mm-per-px"):
+@pytest.mark.parametrize("width", [0.0, -1.0, math.inf, math.nan, 500.0, 10.1, 0.009])
+def test_a_width_that_no_pixel_has_is_refused(width: float) -> None:
+    with pytest.raises(UsageError, match=r"^--mm-per-px \S+: need 0.01 to 10$"):
         Stated(mm_per_px=width)
+
+
+@pytest.mark.parametrize("length", [2000.0, 0.5])
+def test_a_ruler_that_makes_pixels_what_none_are_is_refused(length: float) -> None:
+    """100 px long: 20 mm a px, say because somebody gave it in tenths; 0.005 mm a px."""
+    ruler = Ruler((0, 0), (100, 0), length)
+    with pytest.raises(FilmError, match=r"^a: by the ruler a pixel is \S+ mm wide; need 0.01 to"):
+        Stated(ruler=ruler).geometry(FILM, name="a")
 
 
 @pytest.mark.parametrize("ends", ["0,0,199.6,0", "0,-0.6,0,9", "0,0,9,400", "-1,0,9,9"])

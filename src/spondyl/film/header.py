@@ -11,10 +11,23 @@ from pydicom import Dataset
 
 from spondyl.anatomy import View
 from spondyl.film.kind import SECONDARY_CAPTURES, code_of, image_type, other_body_part
-from spondyl.film.radiograph import BURNED_IN, Person, PixelSpacing, SpacingPlane
+from spondyl.film.radiograph import (
+    BURNED_IN,
+    MM_PER_PX,
+    Person,
+    PixelSpacing,
+    SpacingPlane,
+    is_pixel_size,
+)
 
 MAX_MAGNIFICATION: Final = 3.0
 """A radiograph magnified further is taken for a fault of its header."""
+
+_SIZES: Final = {
+    "PixelSpacing": "Pixel Spacing",
+    "ImagerPixelSpacing": "Imager Pixel Spacing",
+    "NominalScannedPixelSpacing": "Nominal Scanned Pixel Spacing",
+}
 
 _VIEW_POSITIONS: Final[dict[str, View | None]] = {
     "LL": "lateral", "RL": "lateral", "LAT": "lateral", "LATERAL": "lateral",
@@ -43,11 +56,11 @@ def pixel_spacing(data: Dataset) -> PixelSpacing | None:
     patient; one that equals it holds at the detector; one alone, in an unknown plane. Spacing at
     the detector, divided by the Estimated Radiographic Magnification Factor (source to image over
     source to object, PS3.3 C.8.7.5), holds in the patient; a factor of 1 corrects nothing. A
-    spacing that is zero, negative or not a number is not stated.
+    spacing that is not a number, or of no pixel (``MM_PER_PX``), is not stated.
     """
-    stated = _pair(data, "PixelSpacing")
-    imager = _pair(data, "ImagerPixelSpacing")
-    detector = imager or _pair(data, "NominalScannedPixelSpacing")
+    stated = _size(data, "PixelSpacing")
+    imager = _size(data, "ImagerPixelSpacing")
+    detector = imager or _size(data, "NominalScannedPixelSpacing")
     if stated is None:
         return _at_detector(data, detector) if detector else None
     if data.get("PixelSpacingCalibrationType") in ("GEOMETRY", "FIDUCIAL"):
@@ -60,11 +73,15 @@ def pixel_spacing(data: Dataset) -> PixelSpacing | None:
 
 
 def pixel_aspect(data: Dataset, spacing: PixelSpacing | None) -> float:
-    """True height / width of a pixel: by the spacing, else Pixel Aspect Ratio, else square."""
+    """True height / width of a pixel: by the spacing, else Pixel Aspect Ratio, else square.
+
+    Two sizes that are of no pixel, such as micrometres, are a ratio all the same.
+    """
     if spacing:
         return spacing.aspect
-    ratio = _pair(data, "PixelAspectRatio")
-    return ratio[0] / ratio[1] if ratio else 1.0
+    ratios = (_pair(data, keyword) for keyword in (*_SIZES, "PixelAspectRatio"))
+    height, width = next((ratio for ratio in ratios if ratio), (1.0, 1.0))
+    return height / width
 
 
 def view_of(data: Dataset) -> View | None:
@@ -176,11 +193,10 @@ def _second_hand(data: Dataset) -> str | None:
 
 
 def _no_lengths(data: Dataset) -> str:
-    for keyword, name in (
-        ("PixelSpacing", "Pixel Spacing"),
-        ("ImagerPixelSpacing", "Imager Pixel Spacing"),
-        ("NominalScannedPixelSpacing", "Nominal Scanned Pixel Spacing"),
-    ):
+    least, most = MM_PER_PX
+    for keyword, name in _SIZES.items():
+        if _pair(data, keyword):
+            return f"no lengths in mm: {name} is not from {least:g} to {most:g} mm"
         if data.get(keyword):
             return f"no lengths in mm: {name} is not two numbers above 0"
     return "no lengths in mm: the file does not state the size of a pixel"
@@ -189,6 +205,12 @@ def _no_lengths(data: Dataset) -> str:
 def _elsewhere(data: Dataset) -> str | None:
     part = other_body_part(data)
     return f"body part {part}, by its header: need the spine from T1 to S1" if part else None
+
+
+def _size(data: Dataset, keyword: str) -> tuple[float, float] | None:
+    """Two sizes that a pixel may have, mm, or nothing."""
+    known = _pair(data, keyword)
+    return known if known and all(map(is_pixel_size, known)) else None
 
 
 def _pair(data: Dataset, keyword: str) -> tuple[float, float] | None:

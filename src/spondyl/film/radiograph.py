@@ -12,6 +12,9 @@ from spondyl.anatomy import View
 
 SpacingPlane = Literal["patient", "detector", "stated", "unknown"]
 
+MM_PER_PX: Final = (0.01, 10.0)
+"""The least and the greatest size of a pixel that is believed, mm: a vertebra is 2 px then."""
+
 BURNED_IN: Final = "text is burned into the pixels (Burned In Annotation): it may identify a person"
 """A reader's remark on a film whose pixels are shown to nobody unless that is asked for."""
 
@@ -42,6 +45,11 @@ class PixelSpacing:
     def aspect(self) -> float:
         """True height / width of a pixel."""
         return self.row_mm / self.column_mm
+
+
+def is_pixel_size(mm: float) -> bool:
+    """Whether a radiograph may have pixels of that height or width (``MM_PER_PX``)."""
+    return MM_PER_PX[0] <= mm <= MM_PER_PX[1]
 
 
 @dataclass(frozen=True, slots=True)

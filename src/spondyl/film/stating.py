@@ -8,7 +8,16 @@ from typing import Final, Literal
 
 from spondyl.anatomy import View
 from spondyl.errors import FilmError, UsageError
-from spondyl.film.radiograph import FilmGeometry, Person, PixelSpacing, Radiograph
+from spondyl.film.radiograph import (
+    MM_PER_PX,
+    FilmGeometry,
+    Person,
+    PixelSpacing,
+    Radiograph,
+    is_pixel_size,
+)
+
+_RANGE: Final = f"{MM_PER_PX[0]:g} to {MM_PER_PX[1]:g}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +86,12 @@ class Stated:
         """Checks what fits together.
 
         Raises:
-            UsageError: both sizes are given, the one is not a number above 0, or the age is none.
+            UsageError: both sizes are given, the one is of no pixel, or the age is none.
         """
         if self.mm_per_px is not None and self.ruler is not None:
             raise UsageError("--mm-per-px and --ruler: need one of the two")
-        if self.mm_per_px is not None and not 0 < self.mm_per_px < math.inf:
-            raise UsageError(f"--mm-per-px {self.mm_per_px:g}: need a number above 0")
+        if self.mm_per_px is not None and not is_pixel_size(self.mm_per_px):
+            raise UsageError(f"--mm-per-px {self.mm_per_px:g}: need {_RANGE}")
         if self.age is not None and math.isnan(self.age):
             raise UsageError(f"--age {self.age:g}: need a number of years")
 
@@ -102,7 +111,7 @@ class Stated:
 
         Raises:
             FilmError: a size is stated of a film whose true proportions are not known, or a ruler
-                does not lie on it.
+                does not lie on it or makes its pixels what none are.
         """
         known = film.person
         person = Person(
@@ -136,7 +145,11 @@ class Stated:
                 raise FilmError(
                     f"{name}: the ruler does not lie on this film; need points in {size}"
                 )
-            return self.ruler.spacing(film.aspect)
+            spacing = self.ruler.spacing(film.aspect)
+            if not is_pixel_size(spacing.column_mm):
+                wide = f"{spacing.column_mm:.3g} mm wide"
+                raise FilmError(f"{name}: by the ruler a pixel is {wide}; need {_RANGE}")
+            return spacing
         width = self.mm_per_px or 0.0
         return PixelSpacing(width * film.aspect, width, "stated")
 
