@@ -46,6 +46,7 @@ _FACES_RIGHT = 0.25
 # Share of films with an unlabelled top vertebra that are shuttered below it. The rest stay as they
 # are: of the release's BUU films 66 % have room for one more centre above the first label.
 _HIDDEN_TOP = 0.2
+_THOROUGH = 0.6  # share of rich films that are labelled up to their edge, cut bodies as well
 _SHUFFLED, _REVERSED = 0.06, 26 / 41  # lists out of order; of those, exactly reversed
 
 
@@ -65,22 +66,42 @@ class Plan:
     mm_per_px: float
 
 
-def phantom(seed: int, index: int, *, long_side: int = 1024, style: Style = "plain") -> Phantom:
+def phantom(
+    seed: int,
+    index: int,
+    *,
+    long_side: int = 1024,
+    style: Style = "plain",
+    without: frozenset[str] = frozenset(),
+) -> Phantom:
     """Film ``index`` of the series ``seed``; it does not depend on the others."""
-    return make_phantom(np.random.default_rng([seed, index]), long_side=long_side, style=style)
+    rng = np.random.default_rng([seed, index])
+    return make_phantom(rng, long_side=long_side, style=style, without=without)
 
 
 def make_phantom(
-    rng: np.random.Generator, *, long_side: int = 1024, style: Style = "plain"
+    rng: np.random.Generator,
+    *,
+    long_side: int = 1024,
+    style: Style = "plain",
+    without: frozenset[str] = frozenset(),
 ) -> Phantom:
     """Draws one phantom of ``long_side`` px in height; the anatomy does not depend on the size.
 
     ``plain`` is crisp; ``rich`` adds what real films have and more, and draws another spine.
+    ``without`` leaves out some of ``RICH_EFFECTS``; the spine and all else stay the same. Only
+    "print" moves corners, for it takes mount and stretch away, and shutters that hid some.
+
+    Raises:
+        ValueError: ``without`` has a name that is not one of ``RICH_EFFECTS``, or the style is
+            plain, which has none of them.
     """
+    if without and style == "plain":
+        raise ValueError("without: the plain style has no effects to leave out; need style='rich'")
     anatomy, appearance = rng.spawn(2)
-    plan = plan_phantom(anatomy, long_side=long_side, style=style)
+    plan = plan_phantom(anatomy, long_side=long_side, style=style, shuttered="print" not in without)
     if style == "rich":
-        return _rich(appearance, plan)
+        return _rich(appearance, plan, without)
     pixels = draw_film(appearance, plan.scene)
     if plan.truth.facing == "right":
         pixels = np.ascontiguousarray(pixels[:, ::-1])
@@ -99,10 +120,11 @@ def make_phantom(
     )
 
 
-def _rich(rng: np.random.Generator, plan: Plan) -> Phantom:
+def _rich(rng: np.random.Generator, plan: Plan, without: frozenset[str]) -> Phantom:
     """Draws a rich film, prints on it, mounts it, and maps its corners along."""
-    effects = sample_effects(rng)
-    pixels = draw_rich_film(rng, plan.scene, effects)
+    chosen, drawing, rng = rng.spawn(3)
+    effects = sample_effects(chosen).leaving_out(without)
+    pixels = draw_rich_film(drawing, plan.scene, effects)
     if plan.truth.facing == "right":
         pixels = np.ascontiguousarray(pixels[:, ::-1])
     corners = plan.truth.points.reshape(-1, 2)
@@ -118,15 +140,22 @@ def _rich(rng: np.random.Generator, plan: Plan) -> Phantom:
 
 
 def plan_phantom(
-    rng: np.random.Generator, *, long_side: int = 1024, style: Style = "plain"
+    rng: np.random.Generator,
+    *,
+    long_side: int = 1024,
+    style: Style = "plain",
+    shuttered: bool = True,
 ) -> Plan:
-    """Decides everything about a phantom but its pixels."""
+    """Decides everything about a phantom but its pixels; a film not ``shuttered`` is open."""
     column = sample_column(rng, rich=style == "rich")
     facing: Facing = "right" if rng.random() < _FACES_RIGHT else "left"
     height, width = long_side, round(long_side * column.framing.aspect)
     corners = column.corners * long_side - 0.5  # lengths from the film's edge to pixel centres
-    field = _exposed_field(rng, column, corners, (height, width))
-    truth, landmarks, first = _labelled(column, corners, field)
+    thorough = style == "rich" and rng.random() < _THOROUGH
+    field = -0.5, -0.5, width - 0.5, height - 0.5
+    if shuttered:
+        field = _exposed_field(rng, column, corners, (height, width))
+    truth, landmarks, first = _labelled(column, corners, field, thorough=thorough)
     if facing == "right":
         truth, landmarks = truth.mirrored(width), landmarks.mirrored(width)
     mm_per_px = column.framing.depth_mm / _lumbar_depth(corners)
@@ -178,6 +207,8 @@ def _labelled(
     column: Column,
     corners: Float64[np.ndarray, "k 4 2"],
     field: tuple[float, float, float, float],
+    *,
+    thorough: bool,
 ) -> tuple[Landmarks, Landmarks, int]:
     """Everything in the field, what the annotator drew of it, and how many are left out above."""
     low, high = np.array(field[:2]), np.array(field[2:])
@@ -187,7 +218,7 @@ def _labelled(
     points = np.where(seen[..., None], corners, np.nan)[shown]
     levels = tuple(column.levels[k] for k in shown)
     truth = Landmarks(points, levels=levels, facing="left")
-    top = column.framing.lowest + column.framing.count - 1
+    top = VERTEBRAE if thorough else column.framing.lowest + column.framing.count - 1
     drawn = [i for i, k in enumerate(shown) if column.framing.lowest <= k <= top]
     return truth, truth.select(drawn), drawn[0]
 

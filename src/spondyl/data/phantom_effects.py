@@ -2,9 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 import numpy as np
+
+_AS_ON_FILMS: Final = 0.6  # share of films that stay near to real ones
+_FIELDS: Final = {
+    "ribs": ("ribs",),
+    "chest": ("lungs",),
+    "abdomen": ("gas", "calcified", "fold"),
+    "arches": ("posterior",),
+    "pelvis": ("pelvis", "sacrum", "hips"),
+    "ailments": ("osteophytes", "sclerosis", "schmorl", "vacuum"),
+    "obliquity": ("tilt", "scoliosis", "rotation", "divergence"),
+    "metal": ("screws", "cages", "cement", "metal"),
+    "beam": ("beam",),
+    "console": ("console",),
+    "print": ("labels", "drawn", "scale_bar", "mount", "stretch", "stored"),
+}
+
+RICH_EFFECTS: Final = tuple(_FIELDS)
+"""What can be left out of a rich phantom, by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +40,9 @@ class Effects:
     Foreign: ``screws`` and ``cages`` count levels, ``cement`` bodies, ``metal`` things, and
     ``calcified`` vessels.
     On the film: ``labels``, ``drawn`` measurements, ``scale_bar``, ``mount`` (its margins' share),
-    ``stretch`` (log of the aspect's change).
+    ``stretch`` (log of the aspect's change), ``stored`` (fewer greys and JPEG).
+    ``beam`` blurs, scatters and has noise, ``console`` processes what arrives; a ``wild`` patient,
+    beam and console stray far beyond those of films.
     """
 
     density: float = 1.0
@@ -52,9 +73,36 @@ class Effects:
     scale_bar: bool = False
     mount: float = 0.0
     stretch: float = 0.0
+    stored: bool = False
+    beam: bool = False
+    console: bool = False
+    wild: bool = False
+
+    def leaving_out(self, names: frozenset[str]) -> Effects:
+        """The same effects less those of ``RICH_EFFECTS`` that are named.
+
+        Raises:
+            ValueError: a name that is not one of ``RICH_EFFECTS``.
+        """
+        if unknown := sorted(names - _FIELDS.keys()):
+            known = ", ".join(RICH_EFFECTS)
+            raise ValueError(f"without: unknown effects {unknown}; the rich style has {known}")
+        absent: dict[str, Any] = {
+            field: getattr(_NOTHING, field) for name in names for field in _FIELDS[name]
+        }
+        return replace(self, **absent)
+
+
+_NOTHING: Final = Effects()
 
 
 def sample_effects(rng: np.random.Generator) -> Effects:
+    """Draws most films near to real ones, and the others much further apart than films are."""
+    near, wild = rng.random() < _AS_ON_FILMS, _sample_wild(rng)
+    return _brought_near(rng, wild) if near else wild
+
+
+def _sample_wild(rng: np.random.Generator) -> Effects:
     """Draws effects further apart than films are: each is missing, common and extreme at times."""
     instrumented = rng.random() < 0.07
     return Effects(
@@ -86,6 +134,35 @@ def sample_effects(rng: np.random.Generator) -> Effects:
         scale_bar=bool(rng.random() < 0.08),
         mount=_at_times(rng, 0.1, 0.02, 0.2),
         stretch=_at_times(rng, 0.12, 0.05, 0.3) * float(rng.choice([-1, 1])),
+        stored=bool(rng.random() < 0.95),
+        beam=True,
+        console=True,
+        wild=True,
+    )
+
+
+def _brought_near(rng: np.random.Generator, wild: Effects) -> Effects:
+    """The anatomy complete and as strong as on films; ailments and implants stay as drawn."""
+    return replace(
+        wild,
+        density=float(np.exp(rng.normal(0.05, 0.2))),
+        grain=float(rng.uniform(0.02, 0.1)),
+        tilt=float(rng.normal(0, 0.04)),
+        scoliosis=_at_times(rng, 0.3, 0.03, 0.2),
+        rotation=float(rng.normal(0, 0.06)),
+        posterior=float(rng.uniform(0.3, 0.75)),
+        ribs=float(rng.uniform(0.15, 0.5)),
+        pelvis=float(rng.uniform(0.2, 0.7)),
+        sacrum=float(rng.uniform(0.25, 0.6)),
+        lungs=_at_times(rng, 0.97, 35, 120),
+        hips=_at_times(rng, 0.85, 3, 35),
+        fold=_at_times(rng, 0.5, 0.05, 0.4),
+        gas=int(rng.integers(2, 12)),
+        labels=int(rng.integers(1, 3)),
+        drawn=0,
+        scale_bar=False,
+        mount=0.0,
+        wild=False,
     )
 
 

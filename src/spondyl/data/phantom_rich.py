@@ -27,7 +27,7 @@ from spondyl.data.phantom_detector import (
     resized,
 )
 from spondyl.data.phantom_effects import Effects
-from spondyl.data.phantom_film import Scene
+from spondyl.data.phantom_film import Scene, halved
 from spondyl.data.phantom_implants import (
     lay_cage,
     lay_calcified,
@@ -45,7 +45,7 @@ from spondyl.data.phantom_marks import (
     sample_frame,
     shutter,
 )
-from spondyl.data.phantom_pelvis import lay_lumbosacral
+from spondyl.data.phantom_pelvis import lay_fused_sacrum, lay_pelvic_ring
 from spondyl.data.phantom_soft import at_bodies, sample_build, soft_tissue
 from spondyl.data.phantom_solids import Dent, Solid, lay_solid
 
@@ -54,21 +54,32 @@ _HALF_WIDTH_MM = 22.0  # of a lumbar body, across the beam
 
 def draw_rich_film(rng: np.random.Generator, scene: Scene, effects: Effects) -> Pixels:
     """The whole film, (H, W) in [0, 1], before anything is printed on it."""
-    tissue = soft_tissue(rng, scene, effects, sample_build(rng))
+    patient, bones, foreign, beam, console, shutters = rng.spawn(6)  # none changes another's draws
+    tissue = soft_tissue(patient, scene, effects, sample_build(patient, wild=effects.wild))
     reference = at_bodies(tissue, scene)
     attenuation = enlarged(tissue, scene.shape).copy()
-    lay_skeleton(attenuation, rng, scene, effects)
-    lay_foreign(attenuation, rng, scene, effects)
+    lay_skeleton(attenuation, bones, scene, effects)
+    lay_foreign(attenuation, foreign, scene, effects)
+    signal = _arrived(beam, scene, attenuation, reference, effects)
+    processing = _processing(console, scene, effects)
+    signal = enhance(signal, processing)
+    film = grade(signal, _windowed(console, scene, signal, processing, effects))
+    _collimate(shutters, scene, film, wild=effects.wild)
+    return film
+
+
+def _arrived(
+    rng: np.random.Generator, scene: Scene, attenuation: Pixels, reference: float, effects: Effects
+) -> Pixels:
+    """What the detector has of the beam; without the beam's faults, the attenuation itself."""
+    if not effects.beam:
+        return attenuation - np.float32(reference)
     if rng.random() < 0.5:
-        lay_shading(rng, attenuation, float(rng.uniform(0, 0.8)))
-    signal = expose(rng, attenuation, _exposure(rng, scene, reference))
+        lay_shading(rng, attenuation, float(rng.uniform(0, 0.8 if effects.wild else 0.4)))
+    signal = expose(rng, attenuation, _exposure(rng, scene, reference, wild=effects.wild))
     if rng.random() < 0.06:
         lay_grid_lines(rng, signal, float(rng.uniform(0.005, 0.03)), float(rng.uniform(2.2, 7)))
-    processing = _processing(rng, scene)
-    signal = enhance(signal, processing)
-    film = grade(signal, _windowed(rng, scene, signal, processing))
-    _collimate(rng, scene, film)
-    return film
+    return signal
 
 
 def present(
@@ -84,7 +95,7 @@ def present(
     frame = sample_frame(rng, shape, margin=effects.mount, stretch=math.exp(effects.stretch))
     if frame.outer != shape:
         film = resized(framed(rng, film, frame), frame.outer)
-    return stored(rng, film), frame
+    return stored(rng, film) if effects.stored else film, frame
 
 
 def stored(rng: np.random.Generator, film: Pixels) -> Pixels:
@@ -93,74 +104,106 @@ def stored(rng: np.random.Generator, film: Pixels) -> Pixels:
     return compressed(film, int(rng.integers(35, 96))) if rng.random() < 0.6 else film
 
 
-def _exposure(rng: np.random.Generator, scene: Scene, reference: float) -> Exposure:
+def _exposure(rng: np.random.Generator, scene: Scene, reference: float, *, wild: bool) -> Exposure:
+    quanta = (300, 30000) if wild else (5000, 100000)
     return Exposure(
         reference=reference + float(rng.uniform(0, 0.6)),
-        quanta=float(np.exp(rng.uniform(math.log(300), math.log(30000)))),
-        electronic=float(rng.uniform(0, 0.02)),
-        scatter=float(rng.uniform(0.05, 0.6)),
+        quanta=float(np.exp(rng.uniform(*np.log(quanta)))),
+        electronic=float(rng.uniform(0, 0.02 if wild else 0.004)),
+        scatter=float(rng.uniform(0.05, 0.6 if wild else 0.4)),
         scatter_px=float(rng.uniform(15, 70)) * scene.mm,
-        blur_px=float(rng.uniform(0.1, 0.6)) * scene.mm,
+        blur_px=float(rng.uniform(0.1, 0.6 if wild else 0.4)) * scene.mm,
         grain_px=float(rng.choice([0.0, 0.5, 0.9])),
     )
 
 
-def _processing(rng: np.random.Generator, scene: Scene) -> Processing:
+def _processing(rng: np.random.Generator, scene: Scene, effects: Effects) -> Processing:
+    """The console's settings; their window is set later."""
+    if not effects.console:
+        return Processing(black=-1, white=1)
+    strength = 1.0 if effects.wild else 0.6
     return Processing(
         black=-1,
         white=1,
-        gamma=float(np.exp(rng.normal(0.15, 0.3))),
+        gamma=float(np.exp(rng.normal(0.15, 0.3 * strength))),
         shoulder=float(rng.uniform(0.05, 0.6)),
-        edge=float(rng.choice([0.0, 1.0]) * rng.uniform(0.1, 1.5)),
+        edge=float(rng.choice([0.0, 1.0]) * rng.uniform(0.1, 1.5)) * strength,
         edge_px=float(rng.uniform(0.5, 4)) * scene.mm,
-        flatten=float(rng.choice([0.0, 1.0], p=[0.55, 0.45]) * rng.uniform(0.1, 0.75)),
+        flatten=float(rng.choice([0.0, 1.0], p=[0.55, 0.45]) * rng.uniform(0.1, 0.75)) * strength,
         flatten_px=float(rng.uniform(12, 50)) * scene.mm,
-        inverted=bool(rng.random() < 0.04),
+        inverted=bool(rng.random() < 0.08 * effects.wild),
     )
 
 
 def _windowed(
-    rng: np.random.Generator, scene: Scene, signal: Pixels, processing: Processing
-) -> Processing:
-    """The window set about what the bodies in the field show, at times too narrow or too wide."""
+    rng: np.random.Generator, scene: Scene, signal: Pixels, processing: Processing,
+    effects: Effects,
+) -> Processing:  # fmt: skip
+    """The window set about what the bodies in the field show; a wild one is too narrow or wide."""
+    low, middle, high = _shown_by_bodies(scene, signal)
+    black, white = min(low, middle - 0.1), max(high, middle + 0.1)
+    if not effects.console:
+        return replace(processing, black=black - 0.8, white=white + 0.8)
+    if effects.wild:
+        black, white = black - rng.uniform(0.25, 1.2), white + rng.uniform(0.1, 1.5)
+    else:  # dark in front of the spine, and the hips are bright but not blown
+        brightest = float(np.quantile(signal[::6, ::6], 0.985))
+        black -= rng.uniform(0.5, 1.4)
+        white = max(white + rng.uniform(0.2, 0.5), brightest + rng.uniform(-0.25, 0.5))
+    return replace(processing, black=float(black), white=float(white))
+
+
+def _shown_by_bodies(scene: Scene, signal: Pixels) -> tuple[float, float, float]:
     left, top, right, bottom = scene.window
     centres = scene.corners[:10].mean(axis=1)
     inside = (centres > [left, top]) & (centres < [right, bottom])
     x, y = centres[inside.all(axis=1)].astype(int).T
     grey = signal[y, x] if len(x) else np.zeros(1)
-    low, middle, high = np.quantile(grey, [0.2, 0.5, 0.8])
-    black = min(low, middle - 0.1) - rng.uniform(0.25, 1.2)
-    white = max(high, middle + 0.1) + rng.uniform(0.1, 1.5)
-    return replace(processing, black=float(black), white=float(white))
+    low, middle, high = (float(v) for v in np.quantile(grey, [0.2, 0.5, 0.8]))
+    return low, middle, high
 
 
 def lay_skeleton(canvas: Pixels, rng: np.random.Generator, scene: Scene, effects: Effects) -> None:
     """Adds every bone to the attenuation."""
-    behind, below, within, worn = rng.spawn(4)  # one effect does not change another's draws
-    _lay_behind(canvas, behind, scene, effects)
-    lay_lumbosacral(canvas, below, scene.corners[0], scene.mm, effects.pelvis * effects.density,
-                    effects.sacrum * effects.density)  # fmt: skip
+    soft, arches, below, within, worn = rng.spawn(5)  # one effect does not change another's draws
+    canvas += enlarged(_soft_bones(soft, halved(scene), effects), scene.shape)
+    _lay_arches(canvas, arches, scene, effects)
+    if effects.sacrum:
+        strength = effects.sacrum * effects.density
+        lay_fused_sacrum(canvas, below, scene.corners[0], scene.mm, strength)
     base = _base(within, scene, effects)
     phase = within.uniform(0, 2 * np.pi)
     for k in scene.visible(40):
         lean = _lean(scene, effects, k, phase)
-        lay_solid(canvas, within, _solid(within, scene, effects, base, k, lean))
+        solid = _solid(within, scene, effects, base, k)
+        lay_solid(canvas, within, replace(solid, lean=lean, dents=_dents(worn, effects, solid)))
         if worn.random() < effects.osteophytes:
             _lay_spurs(canvas, worn, scene.corners[k], base.marrow)
         if k and worn.random() < effects.vacuum:
             _lay_vacuum(canvas, worn, scene, k)
 
 
-def _lay_behind(canvas: Pixels, rng: np.random.Generator, scene: Scene, effects: Effects) -> None:
-    """Adds ribs, and pedicles, facets and processes."""
-    for k in scene.visible(80):
-        frame = frame_behind(scene.corners[k], scene.mm)
-        if k >= scene.thoracic and effects.ribs:
-            strength = effects.ribs * rng.uniform(0.5, 1.2) * effects.density
-            lay_ribs(canvas, rng, frame, k - scene.thoracic, strength)
-        if k and effects.posterior:
+def _soft_bones(rng: np.random.Generator, half: Scene, effects: Effects) -> Pixels:
+    """Ribs and the shades of the pelvis, at half of the film's size."""
+    ribs, pelvis = rng.spawn(2)
+    canvas = np.zeros(half.shape, dtype=np.float32)
+    for k in half.visible(80) if effects.ribs else ():
+        if k >= half.thoracic:
+            frame = frame_behind(half.corners[k], half.mm)
+            strength = effects.ribs * ribs.uniform(0.5, 1.2) * effects.density
+            lay_ribs(canvas, ribs, frame, k - half.thoracic, strength)
+    if effects.pelvis:
+        strength = effects.pelvis * effects.density
+        lay_pelvic_ring(canvas, pelvis, half.corners[0], half.mm, strength)
+    return canvas
+
+
+def _lay_arches(canvas: Pixels, rng: np.random.Generator, scene: Scene, effects: Effects) -> None:
+    """Adds pedicles, facets and processes."""
+    for k in scene.visible(60) if effects.posterior else ():
+        if k:
             strength = effects.posterior * rng.uniform(0.7, 1.2) * effects.density
-            lay_posterior(canvas, rng, frame, strength)
+            lay_posterior(canvas, rng, frame_behind(scene.corners[k], scene.mm), strength)
 
 
 def _base(rng: np.random.Generator, scene: Scene, effects: Effects) -> Solid:
@@ -172,7 +215,7 @@ def _base(rng: np.random.Generator, scene: Scene, effects: Effects) -> Solid:
         lean=(0, 0),
         plates=(float(rng.uniform(0.5, 1.3)) * mm,) * 2,
         wall=float(rng.uniform(0.3, 0.9)) * mm,
-        marrow=float(rng.uniform(0.003, 0.012)) * path,
+        marrow=float(rng.uniform(0.003, 0.012 if effects.wild else 0.01)) * path,
         cortex=float(rng.uniform(0.02, 0.075)) * path,
         grain=effects.grain,
         sclerosis=(sclerotic, sclerotic),
@@ -188,15 +231,12 @@ def _lean(scene: Scene, effects: Effects, k: int, phase: float) -> tuple[float, 
     return half * math.tan(turn), half * (math.tan(tilt) + below * effects.divergence)
 
 
-def _solid(
-    rng: np.random.Generator, scene: Scene, effects: Effects, base: Solid, k: int,
-    lean: tuple[float, float],
-) -> Solid:  # fmt: skip
+def _solid(rng: np.random.Generator, scene: Scene, effects: Effects, base: Solid, k: int) -> Solid:
     corners = scene.corners[k]
     depth = float(np.linalg.norm(corners[1] - corners[0]))
     share = float(rng.uniform(0.8, 1.2)) * (0.8 if k >= scene.thoracic else 1.0)
     if not k:  # the sacrum is fused: below its plate there is little to see
-        share *= float(rng.uniform(0.35, 1.0))
+        share *= float(rng.uniform(0.35 if effects.wild else 0.55, 1.0))
     hollow = float(scene.hollow[k]) * 1.2
     worn = [float(rng.random() < effects.sclerosis) * s for s in base.sclerosis]
     return Solid(
@@ -204,21 +244,20 @@ def _solid(
         hollow=(hollow, hollow * (k > 0)),
         waist=(float(rng.uniform(0.01, 0.07)) * depth, float(rng.uniform(0.0, 0.05)) * depth),
         rounding=float(rng.uniform(0.02, 0.07)) * depth,
-        lean=lean,
+        lean=base.lean,
         plates=(base.plates[0] / (1 if k else 0.7), base.plates[1] if k else 0.15 * base.plates[1]),
         wall=base.wall,
         marrow=base.marrow * share,
         cortex=base.cortex * share,
         grain=base.grain,
         sclerosis=(worn[0], worn[1]),
-        dents=_dents(rng, effects.schmorl, depth),
     )
 
 
-def _dents(rng: np.random.Generator, share: float, depth: float) -> tuple[Dent, ...]:
-    found = []
+def _dents(rng: np.random.Generator, effects: Effects, solid: Solid) -> tuple[Dent, ...]:
+    depth, found = float(np.linalg.norm(solid.corners[1] - solid.corners[0])), []
     for inferior in (False, True):
-        if rng.random() < share:
+        if rng.random() < effects.schmorl:
             width, deep = rng.uniform(0.12, 0.3), rng.uniform(0.05, 0.16) * depth
             found.append(Dent(inferior, float(rng.uniform(-0.5, 0.5)), float(width), float(deep)))
     return tuple(found)
@@ -254,7 +293,7 @@ def _lay_vacuum(canvas: Pixels, rng: np.random.Generator, scene: Scene, k: int) 
 
 def lay_foreign(canvas: Pixels, rng: np.random.Generator, scene: Scene, effects: Effects) -> None:
     """Adds implants, cement, metal and calcium."""
-    mm = scene.mm
+    mm, (rng, vessels) = scene.mm, rng.spawn(2)
     if effects.screws:
         _lay_fusion(canvas, rng, scene, effects)
     for _ in range(effects.cement):
@@ -266,8 +305,9 @@ def lay_foreign(canvas: Pixels, rng: np.random.Generator, scene: Scene, effects:
         lay_small_metal(canvas, rng, at, mm)
     for _ in range(effects.calcified):
         walls = scene.corners[2:8, (0, 2)].reshape(-1, 2)
-        path = walls - [rng.uniform(5, 40) * mm, 0] + rng.normal(0, 2 * mm, walls.shape)
-        lay_calcified(canvas, rng, path, mm)
+        path = walls - [vessels.uniform(5, 40) * mm, 0]
+        path = path + vessels.normal(0, 2 * mm, walls.shape)
+        lay_calcified(canvas, vessels, path, mm)
 
 
 def _lay_fusion(canvas: Pixels, rng: np.random.Generator, scene: Scene, effects: Effects) -> None:
@@ -293,14 +333,15 @@ def _lay_fusion(canvas: Pixels, rng: np.random.Generator, scene: Scene, effects:
         lay_cage(canvas, np.array(ends), mm, float(rng.uniform(0.2, 4)))
 
 
-def _collimate(rng: np.random.Generator, scene: Scene, film: Pixels) -> None:
+def _collimate(rng: np.random.Generator, scene: Scene, film: Pixels, *, wild: bool) -> None:
     """Hides what lies beyond the window; its corners stray outward, so that it may be skew."""
     left, top, right, bottom = scene.window
     stray = rng.uniform(0, 0.02, (4, 2)) * scene.height * [[-1, -1], [1, -1], [1, 1], [-1, 1]]
     corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]]) + stray
     if left < 0 and top < 0 and right >= scene.width - 1 and bottom >= scene.height - 1:
         return
-    beyond = float(rng.choice([0, 0, 0.02, 0.5, 1.0], p=[0.5, 0.2, 0.2, 0.05, 0.05]))
+    rare = 0.1 if wild else 0.01  # grey or white beyond the shutters
+    beyond = float(rng.choice([0, 0.02, 0.5, 1.0], p=[0.8 - rare, 0.2, rare / 2, rare / 2]))
     shutter(
         film, corners, float(rng.uniform(0.5, 3)) * scene.mm, float(rng.uniform(0, 0.1)), beyond
     )

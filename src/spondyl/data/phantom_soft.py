@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from jaxtyping import Bool
 
-from spondyl.data.phantom_canvas import Pixels, Point, cloud, curve, ellipse, lay_line, lay_polygon
+from spondyl.data.phantom_canvas import (
+    Pixels,
+    Point,
+    Points,
+    cloud,
+    curve,
+    ellipse,
+    lay_line,
+    lay_polygon,
+)
 from spondyl.data.phantom_detector import WATER_PER_MM
 from spondyl.data.phantom_film import Scene, Values, halved, profile, skin
 
@@ -18,6 +27,9 @@ if TYPE_CHECKING:
 # Share of the trunk's width at mm below the sacral plate.
 _WIDTH: Final = ((-420, 0.98), (-280, 1.02), (-200, 1.0), (-110, 0.88), (-50, 0.92), (20, 1.1),
                  (100, 1.2), (160, 1.15), (300, 0.7))  # fmt: skip
+# mm from the posterior wall of the bodies to the skin, at mm below the sacral plate.
+_BACK: Final = ((-420, 64), (-300, 50), (-200, 46), (-110, 58), (-40, 62), (20, 70), (80, 104),
+                (140, 112), (200, 92), (300, 76))  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +43,15 @@ class Build:
     taper: float
 
 
-def sample_build(rng: np.random.Generator) -> Build:
-    """Draws a build from thin to very stout."""
+def sample_build(rng: np.random.Generator, *, wild: bool = True) -> Build:
+    """Draws a build from thin to very stout, or one that films show often."""
+    if not wild:
+        width = float(rng.uniform(240, 350))
+        return Build(width, max(width * float(rng.uniform(0.65, 1.05)), 200), float(rng.uniform(0.8, 1.4)),
+                     float(rng.uniform(2.0, 3.0)), float(rng.uniform(0.2, 0.9)))  # fmt: skip
     width = float(rng.uniform(210, 400))
     depth = width * float(rng.uniform(0.75, 1.05))
-    return Build(width, depth, float(rng.uniform(0.7, 1.5)), float(rng.uniform(1.8, 3.2)),
+    return Build(width, depth, float(rng.uniform(0.6, 2.2)), float(rng.uniform(1.8, 3.2)),
                  float(rng.uniform(0, 1.1)))  # fmt: skip
 
 
@@ -44,7 +60,7 @@ def soft_tissue(rng: np.random.Generator, scene: Scene, effects: Effects, build:
     rng, hips, lungs, gas = rng.spawn(4)  # one effect does not change another's draws
     half = halved(scene)
     y = np.arange(half.height, dtype=np.float64)
-    back = skin(half, y, build.fat)
+    back = skin(half, y, 0.0) + profile(half, y, _BACK) * half.mm * build.fat
     wave = 25 * np.sin((y / half.mm + rng.uniform(0, 300)) / rng.uniform(40, 90))
     front = back - (build.depth + wave) * half.mm
     tissue = _trunk(half, (back, front), build)
@@ -110,29 +126,37 @@ def _lay_lungs(
 ) -> None:
     """Takes the two lungs out, each above its own dome of the diaphragm, with its vessels."""
     level, mm = scene.corners[scene.thoracic + 1].mean(axis=0), scene.mm
-    top = min(-60.0 * mm, level[1] - 150 * mm)
-    rows = np.arange(len(back))
-    base = level[1] + rng.normal(5, 30) * mm
+    base, inset = level[1] + rng.uniform(-30, 45) * mm, rng.uniform(8, 20) * mm
+    taken = np.zeros_like(tissue)
     for _ in range(2):
-        low = base + rng.normal(0, 16) * mm
-        x = level[0] + np.array([42, 20, -15, -60, -120, -200]) * mm
-        rise = np.array([22, 0, -22, -42, -55, -60]) * rng.uniform(0.5, 1.3)
-        y = low + (rise + rng.normal(0, 5, 6)) * mm
-        inner = back - rng.uniform(18, 34) * mm
-        x[0] = max(float(np.interp(y[0], rows, inner)), x[1] + 8 * mm)
-        dome = curve(np.stack([x, y], axis=1), 8)
-        wall_y = np.linspace(top, y[0], 16)[:-1]
-        wall = np.stack([np.maximum(np.interp(wall_y, rows, inner), x[1]), wall_y], axis=1)
-        lung = np.concatenate([dome, [[dome[-1, 0], top]], wall])
-        lay_polygon(tissue, lung, -0.5 * strength, rng.uniform(0.6, 3.0) * mm)
-        _lay_vessels(rng, tissue, np.array([level[0] - 40 * mm, low - 60 * mm]), mm)
+        low = base + rng.normal(0, 14) * mm
+        lung = _lung(rng, scene, back - inset - rng.uniform(0, 8) * mm, low)
+        lay_polygon(taken, lung, 0.5 * strength, rng.uniform(0.5, 2.0) * mm)
+        _lay_vessels(rng, taken, np.array([level[0], low - 50 * mm]), mm)
+    tissue -= np.clip(taken, 0, 0.85 * tissue)
 
 
-def _lay_vessels(rng: np.random.Generator, tissue: Pixels, middle: Point, mm: float) -> None:
-    for _ in range(int(rng.integers(0, 6))):
+def _lung(rng: np.random.Generator, scene: Scene, inner: Values, low: float) -> Points:
+    """One lung down to its recess, which is deep behind; ``low`` is the dome's row at T11."""
+    level, mm = scene.corners[scene.thoracic + 1].mean(axis=0), scene.mm
+    top, rows = min(-60.0 * mm, level[1] - 150 * mm), np.arange(len(inner))
+    x = level[0] + np.array([58, 40, 20, 0, -25, -60, -110, -200]) * mm
+    rise = np.array([66, 36, 14, 0, -14, -28, -38, -36]) * rng.uniform(0.5, 1.5)
+    y = low + (rise + rng.normal(0, 3, 8)) * mm
+    x[0] = max(float(np.interp(y[0], rows, inner)), x[1] + 4 * mm)
+    dome = curve(np.stack([x, y], axis=1), 8)
+    wall_y = np.linspace(top, y[0], 16)[:-1]
+    wall = np.stack([np.maximum(np.interp(wall_y, rows, inner), x[1]), wall_y], axis=1)
+    return np.concatenate([dome, [[dome[-1, 0], top]], wall])
+
+
+def _lay_vessels(rng: np.random.Generator, taken: Pixels, middle: Point, mm: float) -> None:
+    """Gives back what vessels hold of a lung."""
+    for _ in range(int(rng.integers(0, 11))):
         start = middle + rng.normal(0, 40, 2) * mm
-        path = start + np.cumsum(rng.normal(0, 14, (4, 2)), axis=0) * mm
-        lay_line(tissue, curve(path, 6), rng.uniform(1, 4) * mm, rng.uniform(0.02, 0.12), mm)
+        path = start + np.cumsum(rng.normal(0, 12, (4, 2)), axis=0) * mm
+        width, strength = rng.uniform(0.8, 3) * mm, rng.uniform(0.03, 0.2)
+        lay_line(taken, curve(path, 6), width, -strength, 0.8 * mm)
 
 
 def _lay_gas(rng: np.random.Generator, scene: Scene, tissue: Pixels) -> None:
