@@ -148,6 +148,20 @@ def test_provenance_names_the_model_and_the_films_that_could_not_be_paired() -> 
     assert alone["unannotated films"] == "1: x"
 
 
+def test_films_without_a_prediction_are_counted_before_any_figure() -> None:
+    annotations = [film(f"f{i:02d}", spine(2), group=str(i)) for i in range(12)]
+    every = evaluate(annotations, annotations, thresholds=[4])
+    assert page.left_out(every) is None
+    assert not list(page.coverage_sections(every))
+    some = evaluate(annotations[:2], annotations, thresholds=[4])
+    [section] = page.coverage_sections(some)
+    assert section.text is not None
+    assert section.text.startswith("10 of 12 annotated films have no prediction: every vertebra on")
+    assert section.text.endswith("nothing: f02, f03, f04, f05, f06, f07, f08, f09 and 2 more.")
+    one = evaluate(annotations[1:], annotations, thresholds=[4])
+    assert str(page.left_out(one)).startswith("1 of 12 annotated films has no prediction: every")
+
+
 @pytest.mark.parametrize(
     ("estimate", "value", "interval"),
     [

@@ -38,11 +38,13 @@ def evaluate(
     """Judge predictions against annotations.
 
     Prints the four protocols side by side, and how measurements agree; writes a page, figures, CSV
-    and JSON.
+    and JSON. An annotated film without a prediction counts as missed; how many there are is said.
     """
     from spondyl.cli.batch import Batch
+    from spondyl.cli.console import say
     from spondyl.cli.inputs import check_free, read_samples, select_part
     from spondyl.judging.evaluate import evaluate as judge
+    from spondyl.judging.page import left_out
     from spondyl.judging.pairing import measured_pairs
     from spondyl.judging.report import write_evaluation
     from spondyl.recipe import EvaluationRecipe
@@ -67,6 +69,8 @@ def evaluate(
     write_evaluation(judged, out, overlays=overlaid, measured=measured)
     _print_table(judged)
     _print_agreement(judged)
+    if (told := left_out(judged)) is not None:
+        say(told)
     batch.finish()
 
 

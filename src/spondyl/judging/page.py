@@ -36,6 +36,8 @@ UNIT_LABELS: Final[Mapping[str, str]] = {
 
 _ONLY_IN_FILES: Final = ("median_px", "median_diagonal", "median_height", "median_mm")
 
+_LISTED: Final = 8  # films that are named where there may be many
+
 _CLASSES_TEXT: Final = (
     "Fine: within a quarter of the vertebra's height. Level shift, corner swap, both: that close to"
     " the same corner of another vertebra, another corner of the same one, another corner of"
@@ -193,12 +195,32 @@ def taxonomy_section(figure: Figure) -> Section:
     return Section("Kinds of error", _CLASSES_TEXT, figures=(figure,))
 
 
+def left_out(evaluation: Evaluation) -> str | None:
+    """How many annotated films have no prediction, and what that means; None where all have one."""
+    if not (missing := len(evaluation.unpredicted)):
+        return None
+    which = "has" if missing == 1 else "have"
+    return (
+        f"{missing} of {evaluation.films} annotated films {which} no prediction: every vertebra on"
+        f" {'it' if missing == 1 else 'them'} counts as missed, and under matched for nothing"
+    )
+
+
+def coverage_sections(evaluation: Evaluation) -> Iterator[Section]:
+    """What the predictions leave out, where they do."""
+    if (told := left_out(evaluation)) is not None:
+        some = f": {', '.join(evaluation.unpredicted[:_LISTED])}"
+        rest = len(evaluation.unpredicted) - _LISTED
+        more = f" and {rest} more" if rest > 0 else ""
+        yield Section("Films without a prediction", f"{told}{some}{more}.")
+
+
 def provenance(evaluation: Evaluation) -> Section:
     """Where the predictions come from, and what could not be paired."""
     facts = {**evaluation.made_by, "ordinal counts from": evaluation.ordinal_anchor}
     for what in ("unpredicted", "unannotated"):
         if keys := getattr(evaluation, what):
-            facts[f"{what} films"] = f"{len(keys)}: {', '.join(keys[:8])}"
+            facts[f"{what} films"] = f"{len(keys)}: {', '.join(keys[:_LISTED])}"
     return Section("Made by", facts=facts)
 
 

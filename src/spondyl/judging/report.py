@@ -189,6 +189,7 @@ def _evaluation_page(
 ) -> Page:
     named = {"predictions": evaluation}
     sections = [
+        *page.coverage_sections(evaluation),
         Section("Vertebrae", table=page.detection_table(named)),
         page.curve_section(drawn["sdr_curve"]),
         page.taxonomy_section(drawn["taxonomy"]),
