@@ -25,6 +25,17 @@ from spondyl.spine.landmarks import Landmarks
 SCOLIOSIS_FLAG: Final = 10.0
 """A largest Cobb angle of at least so many deg is flagged."""
 
+FRONTAL_EFFECTS: Final = frozenset(
+    {"ribs", "chest", "abdomen", "arches", "girdles", "metal", "beam", "console", "print"}
+)
+"""What can be left out of a frontal film: bodies, discs and the trunk are always drawn.
+
+chest: lungs, heart, mediastinum, windpipe. abdomen: gas, liver, psoas. arches: pedicles, laminae,
+processes. metal: implants, braces, clips. beam: scatter, noise, blur, shading, grid. console:
+gamma, shoulder, flattening, edges, inversion (a plain window instead). print: labels, marks,
+shutters, JPEG.
+"""
+
 _AP: Final = 2
 """Third number of a frontal film's seed: the lateral film of the same index is another patient."""
 
@@ -43,22 +54,34 @@ class FrontalPlan:
     mm_per_px: float
 
 
-def frontal_phantom(seed: int, index: int, *, long_side: int = 1024) -> Phantom:
+def frontal_phantom(
+    seed: int, index: int, *, long_side: int = 1024, without: frozenset[str] = frozenset()
+) -> Phantom:
     """Frontal film ``index`` of the series ``seed``; it does not depend on the others.
 
     T1 to L5 as far as they are in the film, each corner where the lateral wall of the body meets
     the endplate at mid-depth, which is the outermost point of the ellipse that a tilted endplate
     opens into. C7 and S1 are drawn but never in ``landmarks`` or ``truth``; ``complete_above`` and
     ``complete_below`` are always true. ``flags``: scoliosis, implant, brace, cut.
+    ``without`` names effects to leave out; what is left, and the corners, stay as they are.
+
+    Raises:
+        ValueError: where ``without`` holds a name that is not in ``FRONTAL_EFFECTS``.
     """
-    return make_frontal(np.random.default_rng([seed, index, _AP]), long_side=long_side)
+    rng = np.random.default_rng([seed, index, _AP])
+    return make_frontal(rng, long_side=long_side, without=without)
 
 
-def make_frontal(rng: np.random.Generator, *, long_side: int = 1024) -> Phantom:
-    """Draws one frontal phantom of ``long_side`` px in height."""
+def make_frontal(
+    rng: np.random.Generator, *, long_side: int = 1024, without: frozenset[str] = frozenset()
+) -> Phantom:
+    """Draws one frontal phantom of ``long_side`` px in height, without some effects."""
+    if unknown := without - FRONTAL_EFFECTS:
+        known = ", ".join(sorted(FRONTAL_EFFECTS))
+        raise ValueError(f"unknown effects {', '.join(sorted(unknown))}; known are {known}")
     anatomy, appearance = rng.spawn(2)
     plan = plan_frontal(anatomy, long_side=long_side)
-    pixels = draw_frontal(appearance, plan.scene, plan.flags)
+    pixels = draw_frontal(appearance, plan.scene, plan.flags, without=without)
     spacing = PixelSpacing(plan.mm_per_px, plan.mm_per_px, "patient")
     film = Radiograph(np.ascontiguousarray(pixels), spacing, 1.0, "ap", "phantom")
     return Phantom(film, plan.truth, plan.truth, True, True, plan.flags)
@@ -73,8 +96,8 @@ def plan_frontal(rng: np.random.Generator, *, long_side: int = 1024) -> FrontalP
     scale = px_per_mm * long_side
     corners = column.corners * scale + shift * long_side - 0.5
     placed = replace(column, corners=corners, depth=column.depth * scale)
-    midline = _midline(rng, corners.mean(axis=1), long_side)
     heart = 1 if rng.random() < 0.9 else -1
+    midline = _midline(rng, corners.mean(axis=1), long_side, heart)
     scene = FrontalScene(long_side, width, scale, placed, midline, heart)
     truth = _in_view(corners[FIRST : LAST + 1], scene.shape)
     return FrontalPlan(scene, truth, _flags(rng, truth), 1 / scale)
@@ -112,15 +135,16 @@ def _framing(
 
 
 def _midline(
-    rng: np.random.Generator, centres: Float64[np.ndarray, "k 2"], height: int
+    rng: np.random.Generator, centres: Float64[np.ndarray, "k 2"], height: int, heart: int
 ) -> Float64[np.ndarray, " height"]:
-    """The middle of the trunk: between the chord of the spine and the spine itself."""
+    """The middle of the trunk: near the chord of the spine, little moved by its curves."""
     rows = np.arange(height, dtype=np.float64)
     upper, lower = centres[FIRST], centres[-1]
     slope = (lower[0] - upper[0]) / (lower[1] - upper[1])
     chord = np.clip(upper[0] + (rows - upper[1]) * slope, *sorted((upper[0], lower[0])))
+    chord += rng.normal(0.01 * heart, 0.014) * height * np.sin(np.pi * np.clip(rows / height, 0, 1))
     spine = np.interp(rows, centres[:, 1], centres[:, 0])
-    follow = rng.uniform(0.1, 0.6)
+    follow = max(0.0, rng.uniform(-0.45, 0.4))
     reach = 2 * (height // 24) + 1
     mixed = np.pad((1 - follow) * chord + follow * spine, reach // 2, mode="edge")
     return np.convolve(mixed, np.ones(reach) / reach, mode="valid")

@@ -1,4 +1,4 @@
-"""How are the bones of a frontal phantom drawn: bodies, arches, ribs, pelvis, shoulders.
+"""How are the vertebrae of a frontal phantom drawn: bodies and arches.
 
 Everything adds nepers to a canvas in film px. Only the vertebral bodies are exact.
 """
@@ -11,7 +11,6 @@ from typing import Final
 
 import numpy as np
 from jaxtyping import Float64
-from PIL import Image, ImageDraw
 
 from spondyl.data.phantom_canvas import (
     Body,
@@ -21,17 +20,10 @@ from spondyl.data.phantom_canvas import (
     cloud,
     coverage,
     curve,
-    ellipse,
     lay_line,
     lay_polygon,
 )
-from spondyl.data.phantom_detector import softened
 from spondyl.data.phantom_frontal_spine import FIRST, LEVELS, FrontalColumn
-
-_REACH: Final = (62, 88, 106, 118, 126, 131, 134, 135, 133, 128, 104, 74)
-"""How far the ribs of T1 to T12 reach from the middle of the chest, mm."""
-_DROP: Final = (18, 26, 34, 40, 46, 52, 58, 62, 66, 70, 62, 50)
-_THORACIC: Final = range(FIRST, FIRST + 12)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,46 +86,84 @@ class FrontalLook:
     rim: float
 
 
-def sample_look(rng: np.random.Generator, mm: float) -> FrontalLook:
-    """Draws the density of the bones."""
-    density = float(rng.uniform(0.6, 1.6))
-    marrow = density * rng.uniform(0.16, 0.42)
+@dataclass(frozen=True, slots=True)
+class ArchParts:
+    """How strongly the parts of the arches show, as shares of the arch's density."""
+
+    pedicle: float = 1.0
+    wing: float = 1.0
+    lamina: float = 1.0
+    facet: float = 1.0
+    spinous: float = 1.0
+
+
+_WHOLE: Final = ArchParts()
+_LAMINA: Final = np.array([[0.3, 0.8, -0.02], [0.05, 1.1, -0.12], [0.0, 1.2, 0.3],
+                           [0.1, 1.1, 0.55], [0.24, 0.9, 0.5], [0.24, 0.8, 0.2]])  # fmt: skip
+_FACET: Final = np.array([[0.22, 0.8, 0.18], [0.3, 0.8, 0.35], [0.3, 0.8, 0.75],
+                          [0.19, 0.8, 0.8], [0.1, 0.8, 0.45]])  # fmt: skip
+
+
+def sample_look(rng: np.random.Generator, mm: float, poor: bool = False) -> FrontalLook:
+    """Draws the density of the bones; they are far fainter on some ``poor`` films."""
+    if poor:
+        density = float(rng.uniform(0.6, 1.6))
+        marrow, plate = density * rng.uniform(0.16, 0.42), density * rng.uniform(0.08, 0.42)
+    else:
+        density = float(rng.uniform(0.8, 1.5))
+        marrow, plate = density * rng.uniform(0.04, 0.26), density * rng.uniform(0.15, 0.48)
     return FrontalLook(
         marrow=marrow,
-        column=marrow * rng.uniform(0.3, 2.0),
+        column=marrow * rng.uniform(0.3, 2.0) if poor else density * rng.uniform(0.06, 0.42),
         wall=density * rng.uniform(0.06, 0.3),
-        endplate=density * rng.uniform(0.08, 0.42),
-        arch=density * rng.uniform(0.14, 0.55),
-        rib=density * rng.uniform(0.1, 0.45),
+        endplate=plate,
+        arch=density * rng.uniform(0.14 if poor else 0.2, 0.55),
+        rib=density * rng.uniform(0.1 if poor else 0.18, 0.46),
         grain=float(rng.uniform(0.03, 0.16)),
-        rim=max(0.5 * mm, 0.55),
+        rim=max(float(rng.uniform(0.35, 0.6)) * mm, 0.55),
     )
 
 
-def lay_vertebrae(canvas: Pixels, rng: np.random.Generator, scene: FrontalScene) -> None:
-    """Adds every vertebra, C5 to L5, with its arch."""
-    look = sample_look(rng, scene.mm)
-    lay_ribs(canvas, rng, scene, look)
+# What lies between and behind the bodies is thinner in the neck and the upper chest.
+_SHARE: Final = np.interp(np.arange(len(LEVELS)), (0, 4, 8, 18), (0.3, 0.35, 0.85, 1.0))
+
+
+def lay_bodies(
+    canvas: Pixels, rng: np.random.Generator, scene: FrontalScene, look: FrontalLook
+) -> None:
+    """Adds every body, C5 to L5, with discs and muscle."""
     _lay_column(canvas, rng, scene, look)
     for k in range(len(LEVELS) - 1):
-        share = float(rng.uniform(0.85, 1.15)) * (0.7 if k < FIRST else 1.0)
+        share = float(rng.uniform(0.85, 1.15))
         lay_body(canvas, rng, frontal_body(rng, scene, k), scene.column, k, look, share)
-        lay_arch(canvas, rng, scene, k, share * look.arch)
+
+
+def lay_arches(
+    canvas: Pixels, rng: np.random.Generator, scene: FrontalScene, strength: float
+) -> None:
+    """Adds the arch of every vertebra, C5 to L5."""
+    parts = ArchParts(*rng.uniform([0.5, 0.15, 0.3, 0.2, 0.5], [1.2, 1.1, 1.1, 1.1, 1.3]).tolist())
+    for k in range(len(LEVELS) - 1):
+        lay_arch(canvas, rng, scene, k, float(rng.uniform(0.85, 1.15)) * strength, parts)
 
 
 def _lay_column(
     canvas: Pixels, rng: np.random.Generator, scene: FrontalScene, look: FrontalLook
 ) -> None:
-    """Adds discs and ligaments, about as dense as the bodies, and the muscle on either side."""
+    """Adds discs and ligaments down to S1, and the muscle on either side."""
     corners = scene.column.corners
-    left, right = (corners[:, side::2].reshape(-1, 2) for side in (0, 1))
+    left, right = (corners[:, side::2].reshape(-1, 2)[:-1] for side in (0, 1))
     middle = (left + right) / 2
+    tissue = np.zeros_like(canvas)
     for share, strength, soft in (
-        (rng.uniform(0.75, 0.98), look.column, rng.uniform(0.8, 2.5)),
-        (rng.uniform(1.2, 1.7), rng.uniform(0, 0.2), rng.uniform(3, 8)),
+        (rng.uniform(0.75, 1.0), look.column, rng.uniform(0.8, 2.5)),
+        (rng.uniform(1.2, 1.9), rng.uniform(0, 0.3), rng.uniform(1, 8)),
     ):
         sides = middle + share * (left - middle), middle + share * (right - middle)
-        lay_polygon(canvas, np.concatenate([sides[0], sides[1][::-1]]), strength, soft * scene.mm)
+        outline = np.concatenate([sides[0], sides[1][::-1]])
+        lay_polygon(tissue, outline, strength, soft * scene.mm)
+    rows = np.interp(np.arange(len(canvas)), scene.centres[:, 1], _SHARE)
+    canvas += tissue * rows[:, None].astype(np.float32)
 
 
 def frontal_body(rng: np.random.Generator, scene: FrontalScene, k: int) -> Body:
@@ -193,42 +223,48 @@ def _trabeculae(rng: np.random.Generator, shape: tuple[int, int], rim: float) ->
 
 
 def lay_arch(
-    canvas: Pixels, rng: np.random.Generator, scene: FrontalScene, k: int, strength: float
+    canvas: Pixels,
+    rng: np.random.Generator,
+    scene: FrontalScene,
+    k: int,
+    strength: float,
+    parts: ArchParts = _WHOLE,
 ) -> None:
     """Adds pedicles, laminae, facets, spinous and transverse processes of one vertebra."""
-    centre = scene.centres[k]
-    reach = 60 * scene.mm
+    centre, reach = scene.centres[k], 60 * scene.mm
     if not (-reach < centre[1] < scene.height + reach):
         return
     lumbar = (k - FIRST) / 16  # 0 at T1, 1 at L5
-    soft = max(0.5 * scene.mm, 0.5)
-    rim = max(0.9 * scene.mm, 0.8)
     for side in (-1.0, 1.0):
-        _lay_pedicle(canvas, rng, scene, k, side, strength)
-        wing = _transverse(rng, side, lumbar)
-        path = curve(scene.placed(k, wing), 5)
-        lay_polygon(canvas, path, 0.35 * strength, soft)
-        lay_line(canvas, path, rim, 0.35 * strength, soft)
-        lamina = np.array([[0.3, 0.8, -0.02], [0.05, 1.1, -0.12], [0.0, 1.2, 0.3], [0.1, 1.1, 0.55],
-                           [0.24, 0.9, 0.5], [0.24, 0.8, 0.2]])  # fmt: skip
-        path = curve(scene.placed(k, _jittered(rng, lamina, side)), 4)
-        lay_polygon(canvas, path, 0.4 * strength, soft)
-        lay_line(canvas, path, rim, 0.15 * strength, soft)
-        facet = np.array([[0.22, 0.8, 0.18], [0.3, 0.8, 0.35], [0.3, 0.8, 0.75], [0.19, 0.8, 0.8],
-                          [0.1, 0.8, 0.45]])  # fmt: skip
-        path = curve(scene.placed(k, _jittered(rng, facet, side)), 4)
-        lay_polygon(canvas, path, 0.3 * strength, soft)
-        lay_line(canvas, path, rim, 0.25 * strength, soft)
+        _lay_pedicle(canvas, rng, scene, k, side, parts.pedicle * strength)
+        for outline, share, rim in (
+            (_transverse(rng, side, lumbar), 0.35 * parts.wing, 1.0),
+            (_jittered(rng, _LAMINA, side), 0.4 * parts.lamina, 0.4),
+            (_jittered(rng, _FACET, side), 0.3 * parts.facet, 0.85),
+        ):
+            _lay_plate(canvas, scene, curve(scene.placed(k, outline), 4), share * strength, rim)
+    drop = _spinous(rng, lumbar)
+    share, rim = 0.6 * parts.spinous, float(rng.uniform(0.7, 2.3))
+    _lay_plate(canvas, scene, curve(scene.placed(k, drop), 4), share * strength, rim)
+
+
+def _lay_plate(
+    canvas: Pixels, scene: FrontalScene, path: Points, strength: float, rim: float
+) -> None:
+    """A flat piece of bone; its cortex adds ``rim`` times its strength."""
+    soft = max(0.45 * scene.mm, 0.45)
+    lay_polygon(canvas, path, strength, soft)
+    lay_line(canvas, path, max(0.9 * scene.mm, 0.8), rim * strength, soft)
+
+
+def _spinous(rng: np.random.Generator, lumbar: float) -> Points:
+    """A spinous process seen from behind: a drop, lowest in the middle of the chest."""
     low = 0.3 + 0.35 * (1 - abs(2 * lumbar - 0.9)) + rng.uniform(-0.08, 0.08)
-    length, breadth = rng.uniform(0.18, 0.5), rng.uniform(0.025, 0.06)
-    drop = [[0, 1.35, low - length], [breadth, 1.4, low], [breadth, 1.5, low + 0.6 * length],
-            [0, 1.5, low + length], [-breadth, 1.5, low + 0.6 * length],
-            [-breadth, 1.4, low], [0, 1.35, low - length]]  # fmt: skip
-    path = curve(scene.placed(k, drop), 4)
-    lay_polygon(canvas, path, 0.6 * strength, soft)
-    lay_line(canvas, path, rim, float(rng.uniform(0.4, 1.4)) * strength, 0.7 * soft)
-    if FIRST <= k < FIRST + 12:
-        _lay_rib_heads(canvas, rng, scene, k, strength)
+    length, breadth = rng.uniform(0.18, 0.5), rng.uniform(0.025, 0.075)
+    return np.array([[0, 1.35, low - length], [breadth, 1.4, low],
+                     [breadth, 1.5, low + 0.6 * length], [0, 1.5, low + length],
+                     [-breadth, 1.5, low + 0.6 * length], [-breadth, 1.4, low],
+                     [0, 1.35, low - length]])  # fmt: skip
 
 
 def _lay_pedicle(
@@ -250,29 +286,9 @@ def _lay_pedicle(
     lay_line(canvas, path, max(0.9 * scene.mm, 0.8), 0.95 * share, max(0.35 * scene.mm, 0.4))
 
 
-def _lay_rib_heads(
-    canvas: Pixels, rng: np.random.Generator, scene: FrontalScene, k: int, strength: float
-) -> None:
-    """Adds the heads of a pair of ribs as rings over the corners of the body."""
-    angle = np.linspace(0, 2 * np.pi, 16)
-    for side in (-1.0, 1.0):
-        radii = rng.uniform(0.06, 0.13), rng.uniform(0.12, 0.24)
-        ring = np.stack(
-            [
-                side * rng.uniform(0.48, 0.62) + radii[0] * np.cos(angle),
-                np.full(16, 0.6),
-                rng.uniform(-0.6, -0.3) + radii[1] * np.sin(angle),
-            ],
-            axis=1,
-        )
-        path = scene.placed(k, ring)
-        lay_polygon(canvas, path, 0.2 * strength, max(0.5 * scene.mm, 0.5))
-        lay_line(canvas, path, max(0.9 * scene.mm, 0.8), 0.4 * strength, max(0.4 * scene.mm, 0.4))
-
-
 def _transverse(rng: np.random.Generator, side: float, lumbar: float) -> Points:
     """A transverse process: thick and upwards in the chest, thin and long in the loins."""
-    tip = 0.86 - 0.04 * lumbar
+    tip = 0.86 - 0.04 * lumbar + rng.normal(0, 0.06)
     rise = -0.38 if lumbar < 0.65 else -0.2
     root, neck = (0.36, 0.8), (0.6, 0.95)
     outline = np.array([(*root, -0.28), (*neck, rise - 0.12), (tip, 1.05, rise - 0.05),
@@ -282,119 +298,3 @@ def _transverse(rng: np.random.Generator, side: float, lumbar: float) -> Points:
 
 def _jittered(rng: np.random.Generator, outline: Points, side: float) -> Points:
     return (outline + rng.normal(0, 0.02, outline.shape)) * [side, 1, 1]
-
-
-def lay_ribs(
-    canvas: Pixels, rng: np.random.Generator, scene: FrontalScene, look: FrontalLook
-) -> None:
-    """Adds twelve pairs of ribs: bands with bright edges, the front parts lower and fainter."""
-    size = rng.uniform(0.88, 1.12)
-    breadth = rng.uniform(5.5, 9.0) * scene.mm
-    rim = max(1.0 * scene.mm, 0.7)
-    layers = [Image.new("L", (scene.width, scene.height)) for _ in range(4)]
-    for k in _THORACIC:
-        for side in (-1, 1):
-            behind, front = _rib(rng, scene, k, side, size)
-            ink = int(rng.uniform(150, 255))
-            _stroke(layers[k % 2], behind, breadth, rim, ink)
-            if k - FIRST < 10:
-                _stroke(layers[2 + k % 2], front, breadth * 1.1, rim, ink)
-    fade = rng.uniform(0.25, 0.9)
-    for n, layer in enumerate(layers):
-        shade = np.asarray(layer, dtype=np.float32) / 255
-        strength = np.float32(look.rib * (1.0 if n < 2 else fade))
-        canvas += strength * softened(shade, max(0.5 * scene.mm, 0.5) * (1 if n < 2 else 1.8))
-
-
-def _stroke(layer: Image.Image, path: Points, breadth: float, rim: float, ink: int) -> None:
-    pen = ImageDraw.Draw(layer)
-    points = [tuple(p) for p in path.tolist()]
-    pen.line(points, fill=ink, width=max(2, round(breadth)), joint="curve")
-    inner = round(breadth - 2 * rim)
-    if inner > 0:
-        pen.line(points, fill=round(0.55 * ink), width=inner, joint="curve")
-
-
-def _rib(
-    rng: np.random.Generator, scene: FrontalScene, k: int, side: int, size: float
-) -> tuple[Points, Points]:
-    """The back and the front part of a rib; it follows the tilt of its vertebra."""
-    level = k - FIRST
-    head, neck = scene.placed(k, [[side * 0.5, 0.5, -0.38], [side * 0.82, 0.95, -0.3]])
-    row = int(np.clip(neck[1], 0, scene.height - 1))
-    middle = 0.6 * scene.midline[row] + 0.4 * head[0]
-    reach = side * _REACH[level] * size * scene.mm
-    drop = _DROP[level] * scene.mm * rng.uniform(0.85, 1.15)
-    slope = math.sin(float(scene.column.tilt[k])) * reach * 0.55
-    outer = middle + reach
-    if (outer - neck[0]) * side < 12 * scene.mm:
-        outer = neck[0] + side * 12 * scene.mm
-    bend = neck[1] + 0.25 * drop + 0.5 * slope
-    behind = [head, neck, (neck[0] + 0.55 * (outer - neck[0]), bend - 2 * scene.mm),
-              (neck[0] + 0.88 * (outer - neck[0]), bend + 0.3 * drop + 0.4 * slope),
-              (outer, bend + 0.75 * drop + 0.5 * slope)]  # fmt: skip
-    if level >= 10:
-        behind = behind[:-1]
-    low = bend + 1.2 * drop + 0.5 * slope
-    front = [(outer, bend + 0.75 * drop + 0.5 * slope),
-             (outer - 0.06 * reach, low), (outer - 0.3 * reach, low + 0.35 * drop),
-             (outer - 0.58 * reach, low + 0.45 * drop)]  # fmt: skip
-    return curve(np.array(behind), 8), curve(np.array(front), 8)
-
-
-def lay_girdles(canvas: Pixels, rng: np.random.Generator, scene: FrontalScene) -> None:
-    """Adds sacrum, iliac wings, clavicles and shoulder blades; at times the jaw."""
-    strength = float(rng.uniform(0.12, 0.4))
-    _lay_pelvis(canvas, rng, scene, strength)
-    mm, top = scene.mm, scene.centres[FIRST]
-    row = int(np.clip(top[1], 0, scene.height - 1))
-    middle = scene.midline[row]
-    lift = rng.uniform(-25, 15)
-    for side in (-1, 1):
-        clavicle = np.array([[14, 52], [45, 40], [95, 22 + lift], [150, 14 + lift]]) * mm
-        path = curve([middle, top[1]] + clavicle * [side, 1] + rng.normal(0, 4, (4, 2)) * mm, 8)
-        lay_line(canvas, path, 11 * mm, 0.45 * strength, 0.8 * mm)
-        lay_line(canvas, path + [0, 5 * mm], 1.5 * mm, 0.4 * strength, 0.6 * mm)
-        lay_line(canvas, path - [0, 5 * mm], 1.5 * mm, 0.4 * strength, 0.6 * mm)
-        blade = np.array([[150, 20], [96, 42], [84, 80], [105, 165], [118, 172], [140, 90]]) * mm
-        edge = curve([middle + side * rng.normal(0, 12) * mm, top[1]] + blade * [side, 1], 6)
-        lay_polygon(canvas, edge, 0.2 * strength, 2 * mm)
-        lay_line(canvas, edge, 1.8 * mm, 0.35 * strength, 0.8 * mm)
-    jaw = scene.centres[0, 1] - rng.uniform(-5, 40) * mm
-    if jaw > 0:
-        bone = ellipse((float(scene.midline[0]), jaw - 40 * mm), (55 * mm, 55 * mm))
-        lay_polygon(canvas, bone, float(rng.uniform(0.5, 2.5)), 1.2 * mm)
-
-
-def _lay_pelvis(
-    canvas: Pixels, rng: np.random.Generator, scene: FrontalScene, strength: float
-) -> None:
-    mm, k = scene.mm, len(LEVELS) - 1
-    soft = 0.8 * mm
-    wide, flat = rng.uniform(0.9, 1.15), rng.uniform(0.5, 1.0)
-    corners = scene.column.corners[k]
-    if corners[..., 1].min() > scene.height + 90 * mm:
-        return
-    down = float(np.linalg.norm(corners[2:].mean(axis=0) - corners[:2].mean(axis=0)))
-    origin = corners[:2].mean(axis=0)
-
-    def at(points: object, side: float) -> Points:
-        return origin + np.array(points, dtype=np.float64) * [side * wide, flat] * mm
-
-    sacrum = np.concatenate([at([(-24, 0), (-56, 14), (-44, 60), (-14, 105)], 1),
-                             at([(14, 105), (44, 60), (56, 14), (24, 0)], 1)])  # fmt: skip
-    lay_polygon(canvas, sacrum, 0.8 * strength, 2 * mm)
-    lay_line(canvas, np.stack([corners[0], corners[1]]), 1.4 * mm, 0.7 * strength, soft)
-    crest = curve(at([(-18, 22), (0, 14 + 0.1 * down / mm), (18, 22)], 1), 6)
-    lay_line(canvas, crest, 1.4 * mm, 0.5 * strength, soft)
-    for side in (-1.0, 1.0):
-        for n in range(3):
-            hole = at([(19 - 2 * n, 32 + 24 * n)], side)[0]
-            ring = ellipse((hole[0], hole[1]), (5 * mm, 4 * mm * flat))
-            lay_polygon(canvas, ring, -0.3 * strength, soft)
-            lay_line(canvas, ring[:20], 1.2 * mm, 0.5 * strength, soft)
-        wing = [(46, 28), (52, -12), (80, -34), (118, -22), (142, 20), (138, 60), (100, 90),
-                (70, 110), (50, 80)]  # fmt: skip
-        outline = curve(at(np.array(wing) + rng.normal(0, 5, (9, 2)), side), 6)
-        lay_polygon(canvas, outline, 0.55 * strength, 2 * mm)
-        lay_line(canvas, outline[:30], 3 * mm, 0.7 * strength, soft)

@@ -68,7 +68,7 @@ def sample_frontal_column(rng: np.random.Generator) -> FrontalColumn:
     twist = rng.uniform(0.6, 2.6) * bend + math.radians(2) * rng.standard_normal(len(tilt))
     rotation = math.radians(38) * np.tanh(twist / math.radians(38))
     corners = _stack(rng, tilt, np.stack([width, height, taper], axis=1), gap, bend)
-    forward = rng.uniform(0.2, 1.4) * np.array(_SAGITTAL) + rng.normal(0, 5)
+    forward = rng.uniform(0.1, 1.2) * np.array(_SAGITTAL) + rng.normal(0, 4)
     sagittal = np.radians(forward + rng.normal(0, 2, len(tilt)))
     return FrontalColumn(corners, tilt, rotation, sagittal, width * rng.uniform(0.68, 0.85))
 
@@ -85,15 +85,24 @@ def sample_tilts(rng: np.random.Generator) -> Float64[np.ndarray, " k"]:
     sizes[int(rng.integers(curves))] = main
     ends = {1: (3.0, 12.5), 2: (2.0, 7.5, 13.5), 3: (0.0, 4.8, 10.0, 15.0)}[curves]
     at = FIRST + np.array(ends) + rng.uniform(-1.6, 1.6, curves + 1)
-    turn = rng.choice([-1.0, 1.0], p=[0.35, 0.65])  # the main thoracic curve bends right mostly
-    steps = turn * sizes * (-1.0) ** (np.arange(curves) + (curves == 3))
+    steps = sizes * (-1.0) ** np.arange(curves)
     extremes = np.concatenate([[0.0], np.cumsum(steps)])
     tilts = _relaxed(rng, at, extremes)
     wobble = np.polynomial.legendre.legvander(np.linspace(-1, 1, len(LEVELS)), 6)
     tilts += wobble @ rng.normal(0, [0, 1.5, 1.5, 1.2, 1.2, 1.0, 1.0])
     tilts += rng.normal(0, 1.0, len(tilts))
+    # The patient's right is at the left of the film; most chests bulge to it, and so do the films'.
+    if (_bulge(tilts) > 0) == (rng.random() < 0.72):
+        tilts = -tilts
     tilts += rng.normal(0, 3.0) - tilts[FIRST : LAST + 1].mean()
     return np.radians(np.clip(tilts, -STEEPEST, STEEPEST))
+
+
+def _bulge(tilts: Float64[np.ndarray, " k"]) -> float:
+    """How far T8 lies to the right of the line from T1 to L5, vertebrae; ``tilts`` in deg."""
+    shift = -np.cumsum(np.sin(np.radians(tilts)))
+    at = LEVELS.index("T8")
+    return float(shift[at] - np.interp(at, [FIRST, LAST], shift[[FIRST, LAST]]))
 
 
 def _relaxed(
