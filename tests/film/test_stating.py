@@ -86,13 +86,22 @@ def test_a_film_of_unknown_proportions_has_no_size(stated: Stated) -> None:
         stated.geometry(FilmGeometry(400, 200, aspect=None), name="a")
 
 
-def test_a_view_is_for_films_that_have_none_and_a_size_for_all() -> None:
+def test_what_is_stated_counts_more_than_what_the_file_says() -> None:
     known = FilmGeometry(400, 200, PixelSpacing(0.3, 0.3, "detector"), 1.0, "ap", Person(50, "F"))
     told = Stated("lateral", mm_per_px=0.2, age=60).geometry(known, name="a")
-    assert (told.view, told.person) == ("ap", Person(60, "F"))
+    assert (told.view, told.person) == ("lateral", Person(60, "F"))
     assert told.spacing == PixelSpacing(0.2, 0.2, "stated")
     assert Stated("lateral").geometry(FILM, name="a").view == "lateral"
     assert NOTHING_STATED.geometry(known, name="a") == known
+
+
+def test_a_stated_view_is_said_beside_every_result_and_so_is_one_that_it_overrules() -> None:
+    film = Radiograph(np.zeros((80, 80), np.float32), view="ap", notes=("scanned",))
+    told = Stated("lateral").radiograph(film)
+    assert told.view == "lateral"
+    assert told.notes == ("scanned", "view by the user: lateral (the file says AP)")
+    assert Stated("ap").radiograph(film).notes[1:] == ("view by the user: AP",)
+    assert Stated("ap").notes(FILM) == ("view by the user: AP",)
 
 
 def test_a_stated_size_is_said_beside_every_result() -> None:

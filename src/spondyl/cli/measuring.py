@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 StatedView = Annotated[
     Literal["lateral", "ap"] | None,
-    typer.Option(help="View, where the film does not say.", show_default=False),
+    typer.Option(help="View of the films, whatever their files say.", show_default=False),
 ]
 MmPerPx = Annotated[
     float | None,
@@ -224,7 +224,7 @@ def _measured(
             batch.refuse(str(error))
             continue
         known = replace(sample, spacing=geometry.spacing, view=geometry.view)
-        notes = (stated.note,) if stated.note else ()
+        notes = stated.notes(sample.geometry)
         yield measured(Predicted(known, geometry, notes), intervals, asked)
 
 

@@ -1,4 +1,4 @@
-"""What does a user state of a film that its file does not say?"""
+"""What does a user state of a film, whatever its file says?"""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from spondyl.film.radiograph import (
     is_pixel_size,
 )
 
+_VIEWS: Final[dict[View | None, str]] = {"lateral": "lateral", "ap": "AP"}
 _RANGE: Final = f"{MM_PER_PX[0]:g} to {MM_PER_PX[1]:g}"
 
 
@@ -71,9 +72,9 @@ class Ruler:
 
 @dataclass(frozen=True, slots=True)
 class Stated:
-    """What holds for every film of a call: the view where the file has none, a size, a person.
+    """What holds for every film of a call and counts more than its file: view, size, person.
 
-    ``mm_per_px`` is the width of a pixel. A stated size, age or sex counts more than the file's.
+    ``mm_per_px`` is the width of a pixel.
     """
 
     view: View | None = None
@@ -95,9 +96,18 @@ class Stated:
         if self.age is not None and math.isnan(self.age):
             raise UsageError(f"--age {self.age:g}: need a number of years")
 
+    def notes(self, film: FilmGeometry) -> tuple[str, ...]:
+        """What stands beside the results of a film: its view by the user, and its size."""
+        return tuple(note for note in (self._view_note(film.view), self._size_note) if note)
+
+    def _view_note(self, known: View | None) -> str | None:
+        if self.view is None:
+            return None
+        other = f" (the file says {_VIEWS[known]})" if known not in (None, self.view) else ""
+        return f"view by the user: {_VIEWS[self.view]}{other}"
+
     @property
-    def note(self) -> str | None:
-        """By what lengths are in mm; None where nothing was stated."""
+    def _size_note(self) -> str | None:
         if self.mm_per_px is not None:
             return f"mm by the user: a pixel is {self.mm_per_px:g} mm wide"
         if self.ruler is not None:
@@ -118,16 +128,16 @@ class Stated:
             known.age if self.age is None else self.age, known.sex if self.sex is None else self.sex
         )
         spacing = self._spacing(film, name) or film.spacing
-        return replace(film, view=film.view or self.view, spacing=spacing, person=person)
+        return replace(film, view=self.view or film.view, spacing=spacing, person=person)
 
     def radiograph(self, film: Radiograph) -> Radiograph:
-        """As ``geometry``; with a note on the size that was stated.
+        """As ``geometry``; with notes on the view and the size that were stated.
 
         Raises:
             FilmError: as there.
         """
         stated = self.geometry(film.geometry, name=film.source)
-        notes = (*film.notes, self.note) if self.note else film.notes
+        notes = (*film.notes, *self.notes(film.geometry))
         return replace(
             film, view=stated.view, spacing=stated.spacing, person=stated.person, notes=notes
         )
