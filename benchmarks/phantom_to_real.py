@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 from counting import Summed, by_group, differences, estimates, rounded
 from real_films import (
     compared,
@@ -40,7 +41,7 @@ from spondyl.data.phantom_made import Phantom
 from spondyl.data.sample import Sample
 from spondyl.film.radiograph import Radiograph
 from spondyl.learning.detector import load_predictor
-from spondyl.learning.train import RunResult, fit
+from spondyl.learning.train import fit
 from spondyl.predict import Predictor
 from spondyl.recipe import Recipe, override, read_recipe
 
@@ -133,13 +134,14 @@ def made(
     asked: argparse.Namespace, row: Row, judge: Callable[[Predictor], Summed]
 ) -> dict[str, Any]:
     """Trains a row's network and judges it: its counts by group, and what it took."""
-    started, folder = time.time(), asked.out / asked.view / row.folder
+    folder, marks = asked.out / asked.view / row.folder, [time.process_time()]
     samples = list(drawn(asked, row))
-    drawing = time.time() - started
+    marks.append(time.process_time())
     result = fit(samples, recipe_of(asked, row.seed), folder, device=asked.device, resume=True)
-    started = time.time()
+    marks.append(time.process_time())
     counts = judge(load_predictor(result.best, device=asked.device))
-    return {**about(asked), **cost(result, drawing, time.time() - started), "groups": counts}
+    marks.append(time.process_time())
+    return {**about(asked), **cost(result.folder, marks), "groups": counts}
 
 
 def drawn(asked: argparse.Namespace, row: Row) -> Iterator[Sample]:
@@ -191,11 +193,12 @@ def about(asked: argparse.Namespace) -> dict[str, Any]:
     return {key: getattr(asked, key) for key in keys} | {"recipe": asked.recipe.name}
 
 
-def cost(result: RunResult, drawing: float, judging: float) -> dict[str, Any]:
-    told = json.loads((result.folder / "run.json").read_text("utf-8"))
-    seconds = {"drawing": drawing, "training": result.seconds, "judging": judging}
+def cost(run: Path, marks: Sequence[float]) -> dict[str, Any]:
+    """The machine, and the CPU time between the marks: of this process, whatever ran beside it."""
+    told = json.loads((run / "run.json").read_text("utf-8"))
+    seconds = zip(("drawing", "training", "judging"), np.diff(marks), strict=True)
     return {
-        "seconds": {name: round(value) for name, value in seconds.items()},
+        "cpu_seconds": {name: round(value) for name, value in seconds},
         "device": f"{told['device_name']}, {told['threads']} thread(s)",
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
     }
@@ -226,7 +229,7 @@ def _row(row: Row, told: dict[str, Any], whole: dict[str, Any] | None) -> dict[s
         "groups": len(told["groups"]),
         "figures": rounded(known),
         "less everything": rounded(less) if row.name != WHOLE else {},
-        **{key: told[key] for key in ("seconds", "device", "date")},
+        **{key: told[key] for key in ("cpu_seconds", "device", "date")},
     }
 
 

@@ -305,13 +305,13 @@ def carried(view: str, results: dict[str, Any]) -> str:
     for name, row in rows.items():
         cells = [difference(row, figure) for figure in row["figures"]]
         text += f"| {name} | {' | '.join(cells)} |\n"
-    minutes = max(sum(row["seconds"].values()) for row in rows.values()) / 60
+    minutes = max(sum(row["cpu_seconds"].values()) for row in rows.values()) / 60
     settings = ", ".join(f"`{each}`" for each in results["set"])
     return text + (
         f"\n{results['films']} phantoms of {results['long_side']} px a row,"
         f" {results['film_steps']:,} films seen in training, `unet_small` at 256 px"
         f"{settings and f'; {settings}'}; judged on {first['groups']} {unit}; {first['device']},"
-        f" {first['date']}: a row took up to {minutes:.0f} min.\n"
+        f" {first['date']}: a row took up to {minutes:.0f} min of CPU time.\n"
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -16,6 +17,10 @@ from spondyl.data.phantom_frontal import frontal_phantom
 from spondyl.data.phantom_made import Phantom
 from spondyl.data.sample import Sample
 from spondyl.film.radiograph import Radiograph
+from spondyl.judging.films import compare_films
+from spondyl.predict import Predictor
+from spondyl.spine.calibration import UNCALIBRATED
+from spondyl.spine.landmarks import Landmarks
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
@@ -30,6 +35,11 @@ def shipped() -> ModuleType:
 
 
 @pytest.fixture(scope="module")
+def page(shipped: ModuleType) -> ModuleType:
+    return sys.modules["shipped_page"]
+
+
+@pytest.fixture(scope="module")
 def degrading(shipped: ModuleType) -> ModuleType:
     return sys.modules["degrading"]
 
@@ -40,11 +50,11 @@ def shown(made: Phantom) -> tuple[Sample, Radiograph]:
     return Sample(key, Path(key), film.height, film.width, made.truth, key, "phantom"), film
 
 
-def test_the_model_card_is_that_of_the_results(shipped: ModuleType) -> None:
+def test_the_model_card_is_that_of_the_results(shipped: ModuleType, page: ModuleType) -> None:
     if not shipped.RESULTS.exists():
         pytest.skip(f"{shipped.RESULTS.name} is not there: no network was judged yet")
-    page = shipped.PAGE.read_text("utf-8")
-    assert page == shipped.filled(page, json.loads(shipped.RESULTS.read_text("utf-8")))
+    text = page.PAGE.read_text("utf-8")
+    assert text == page.filled(text, json.loads(shipped.RESULTS.read_text("utf-8")))
 
 
 @pytest.mark.parametrize("degrees", [5.0, 15.0])
@@ -100,11 +110,43 @@ def test_metal_lies_where_the_bodies_are(degrading: ModuleType) -> None:
         assert brighter[top:bottom, left:right].any()
 
 
-def test_figures_are_ratios_of_sums(shipped: ModuleType) -> None:
-    """8 of 10 vertebrae found and 2 false; 4 px in all over 32 corners; 30 of 40 near."""
-    sums = np.array([8, 2, 2, 40, 30, 32, 4.0, 1, 1, 4])
-    expected = [80, 80, 0.125, 75, 25, 25]
-    np.testing.assert_allclose(shipped._ratios(sums), expected)
-    nothing = shipped._ratios(np.array([0, 3, 0, 12, 0, 0, 0.0, 1, 0, 1]))
-    assert np.isnan(nothing[[1, 2]]).all()
-    np.testing.assert_allclose(nothing[[0, 3, 4, 5]], [0, 0, 100, 0])
+def test_a_film_that_is_far_off_goes_unnoticed_unless_it_is_refused(shipped: ModuleType) -> None:
+    """Of five bodies one is missed and two lie 3 px off, more than 1 % of the diagonal of 228."""
+    y = 30.0 * np.arange(5)[:, None, None]
+    corners = np.array([[0, 0], [40, 0], [0, 22], [40, 22]]) + [50, 20] + y * [0, 1]
+    truth = Landmarks(corners)
+    found = Landmarks(corners[:4] + np.array([0, 0, 3, 3])[:, None, None] * [1, 0])
+    sample, film = shown_as(truth)
+    predicted = replace(sample, landmarks=found)
+    [both] = compare_films([predicted], [sample], "top")
+    counts = shipped.Judged((sample, film), found, both).counts
+    assert counts["recall"] == (400, 5)
+    assert counts["precision"] == (400, 4)
+    assert counts["sdr"] == (100 * 8, 20)
+    assert counts["mre"] == pytest.approx((8 * 3 * 512 / 200, 16))
+    assert counts["unnoticed"] == (100, 1)
+    refused = replace(found, refusal="unlike")
+    counts = shipped.Judged((sample, film), refused, both).counts
+    assert (counts["unnoticed"][0], counts["refused"][0]) == (0, 100)
+
+
+def test_recall_on_real_films_is_told_level_by_level(shipped: ModuleType) -> None:
+    y = 30.0 * np.arange(3)[:, None, None]
+    corners = np.array([[0, 0], [40, 0], [0, 22], [40, 22]]) + [50, 20] + y * [0, 1]
+    truth = Landmarks(corners, levels=("T1", "T2", "T3"))
+    sample, _ = shown_as(truth)
+    [film] = compare_films([replace(sample, landmarks=truth.select([0, 2]))], [sample], "top")
+    counts = shipped._real_counts(Predictor(None, UNCALIBRATED, {}), film)
+    assert [counts[name] for name in ("T1", "T2", "T3", "L5")] == [
+        (100, True), (0, True), (100, True), (0, False),
+    ]  # fmt: skip
+
+
+def shown_as(truth: Landmarks) -> tuple[Sample, Radiograph]:
+    """A black film of 200 x 110 px with a spine that is completely labelled."""
+    film = Radiograph(np.zeros((200, 110), dtype=np.float32), view="ap")
+    key = "a"
+    sample = Sample(
+        key, Path(key), 200, 110, truth, key, "phantom", complete_above=True, complete_below=True
+    )
+    return sample, film
