@@ -36,7 +36,8 @@ from real_films import (
 
 from spondyl.atomic import write_json
 from spondyl.data.phantom import phantom
-from spondyl.data.phantom_frontal import frontal_phantom
+from spondyl.data.phantom_effects import RICH_EFFECTS
+from spondyl.data.phantom_frontal import FRONTAL_EFFECTS, frontal_phantom
 from spondyl.data.phantom_made import Phantom
 from spondyl.data.sample import Sample
 from spondyl.film.radiograph import Radiograph
@@ -46,11 +47,7 @@ from spondyl.predict import Predictor
 from spondyl.recipe import Recipe, override, read_recipe
 
 HERE = Path(__file__).parent
-EFFECTS: Final = {
-    "ap": ("ribs", "chest", "abdomen", "arches", "girdles", "metal", "beam", "console", "print"),
-    "lateral": ("ribs", "chest", "abdomen", "arches", "pelvis", "ailments", "obliquity", "metal",
-                "beam", "console", "print"),
-}  # fmt: skip
+EFFECTS: Final = {"ap": tuple(sorted(FRONTAL_EFFECTS)), "lateral": tuple(sorted(RICH_EFFECTS))}
 """By view, the groups of effects that a phantom can be drawn without."""
 
 WHOLE, AGAIN, BARE = "everything", "everything, another seed", "bones alone"
