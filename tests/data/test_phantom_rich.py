@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from spondyl.data.phantom import phantom, plan_phantom, write_phantoms
-from spondyl.data.phantom_effects import Effects, sample_effects
+from spondyl.data.phantom_effects import RICH_EFFECTS, Effects, sample_effects
+from spondyl.data.phantom_pelvis import lay_fused_sacrum
 from spondyl.data.phantom_rich import draw_rich_film, lay_foreign, lay_skeleton, stored
 from spondyl.data.phantom_soft import Build, at_bodies, sample_build, soft_tissue
 
@@ -40,7 +41,7 @@ def scene():
 
 @pytest.fixture(scope="module")
 def films():
-    return [phantom(14, index, long_side=240, style="rich") for index in range(24)]
+    return [phantom(16, index, long_side=240, style="rich") for index in range(16)]
 
 
 def skeleton(scene, **effects):
@@ -63,7 +64,7 @@ def beside_bodies(scene, canvas):
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_another(films):
-    again = phantom(14, 5, long_side=240, style="rich")
+    again = phantom(16, 5, long_side=240, style="rich")
     np.testing.assert_array_equal(again.radiograph.pixels, films[5].radiograph.pixels)
     np.testing.assert_array_equal(again.truth.points, films[5].truth.points)
     assert films[6].truth.to_json() != films[5].truth.to_json()
@@ -224,10 +225,111 @@ def test_cages_come_on_top_of_screws(scene):
 def test_every_effect_is_absent_at_times_or_varies():
     drawn = [sample_effects(np.random.default_rng(seed)) for seed in range(400)]
     for field in fields(Effects):
-        values = {float(getattr(effects, field.name)) for effects in drawn}
+        values = {float(getattr(effects, field.name)) for effects in [*drawn, Effects()]}
         assert len(values) > 1, field.name
     builds = [sample_build(np.random.default_rng(seed)).width for seed in range(100)]
     assert max(builds) > 1.6 * min(builds)
+
+
+def drawn_effects(*, wild):
+    drawn = [sample_effects(np.random.default_rng(seed)) for seed in range(400)]
+    return [effects for effects in drawn if effects.wild is wild]
+
+
+def test_three_films_in_five_stay_near_to_real_ones_with_all_anatomy():
+    near = drawn_effects(wild=False)
+    assert 0.52 < len(near) / 400 < 0.68
+    for effects in near:
+        assert min(effects.ribs, effects.posterior, effects.pelvis, effects.sacrum) > 0.1
+        assert effects.drawn == effects.mount == 0
+    assert np.mean([effects.lungs > 0 for effects in near]) > 0.9
+
+
+def test_near_films_are_neither_blown_nor_as_noisy_as_the_same_gone_wild():
+    def noise(film):
+        return np.abs(film[1:-1] - (film[2:] + film[:-2]) / 2).mean()
+
+    view, drawn = open_scene(3, 160), {False: [], True: []}
+    for k, effects in enumerate(drawn_effects(wild=False)[:4]):
+        for wild, films in drawn.items():
+            rng = np.random.default_rng(k)
+            films.append(draw_rich_film(rng, view, replace(effects, wild=wild)))
+    assert max((film > 0.98).mean() for film in drawn[False]) < 0.03
+    near, wild = (np.mean([noise(film) for film in films]) for films in drawn.values())
+    assert 1.3 * near < wild
+
+
+def test_the_lung_reaches_lower_behind_the_spine_than_in_front_of_it(scene):
+    taken = tissue(scene) - tissue(scene, lungs=80.0)
+    level = scene.corners[scene.thoracic + 1] / 2
+    dark = taken > 0.3 * taken.max()
+    columns = np.arange(dark.shape[1])
+    behind, front = columns > level[1, 0] + 8, columns < level[0, 0] - 8
+    lowest = [np.flatnonzero(dark[:, side].any(axis=1)).max() for side in (behind, front)]
+    assert lowest[0] > lowest[1]
+
+
+def test_the_sacrum_goes_on_below_s1_and_leaves_its_plate_alone(scene):
+    canvas = np.zeros(scene.shape, dtype=np.float32)
+    corners = scene.corners[0]
+    lay_fused_sacrum(canvas, np.random.default_rng(1), corners, scene.mm, 0.5)
+    along, down = corners[1] - corners[0], corners[2] - corners[0]
+    for place in np.linspace(0.1, 0.9, 9):
+        x, y = np.round(corners[0] + place * along + 0.1 * down).astype(int)
+        assert abs(canvas[y, x]) < 0.02
+        x, y = np.round(corners[2] + place * (corners[3] - corners[2]) + 0.3 * down).astype(int)
+        assert canvas[y, x] > 0.1
+
+
+def test_the_iliac_crests_lie_over_l5(scene):
+    canvas = skeleton(scene, pelvis=0.5) - skeleton(scene)
+    x, y = np.round(scene.corners[1].mean(axis=0)).astype(int)
+    assert canvas[y - 1 : y + 2, x - 1 : x + 2].mean() > 0.05
+
+
+def test_most_rich_films_are_labelled_up_to_their_edge_where_bodies_are_cut():
+    plans = [plan(index) for index in range(80)]
+    whole = [drawn for drawn in plans if drawn.complete_above]
+    assert 0.55 < len(whole) / len(plans) < 0.95
+    assert any(np.isnan(drawn.landmarks.points[0]).any() for drawn in whole)
+
+
+def test_leaving_an_effect_out_changes_the_film_and_no_vertebra():
+    """Film 8 of this series has everything, implants as well."""
+
+    def drawn(*names):
+        return phantom(14, 8, long_side=100, style="rich", without=frozenset(names))
+
+    full = drawn("print")
+    for name in set(RICH_EFFECTS) - {"print"}:
+        less = drawn("print", name)
+        np.testing.assert_array_equal(full.truth.points, less.truth.points)
+        np.testing.assert_array_equal(full.landmarks.points, less.landmarks.points)
+        assert not np.array_equal(full.radiograph.pixels, less.radiograph.pixels), name
+
+
+def test_leaving_print_out_takes_mount_stretch_and_shutters_away(films):
+    for index, printed in list(enumerate(films))[3:9]:
+        plain = phantom(16, index, long_side=160, style="rich", without=frozenset({"print"}))
+        assert plain.radiograph.aspect == 1
+        assert set(printed.truth.names) <= set(plain.truth.names)
+
+
+@pytest.mark.parametrize("name", ["ribs", "posterior", "pelvis", "sacrum", "osteophytes"])
+def test_what_is_left_out_takes_nothing_else_with_it(scene, name):
+    strengths = {"ribs": 0.3, "posterior": 0.5, "pelvis": 0.4, "sacrum": 0.4, "osteophytes": 1.0}
+    others = {other: amount for other, amount in strengths.items() if other != name}
+    taken = skeleton(scene, **strengths) - skeleton(scene, **others)
+    alone = skeleton(scene, **{name: strengths[name]}) - skeleton(scene)
+    assert np.abs(alone).max() > 0.05
+    np.testing.assert_allclose(taken, alone, atol=1e-5)
+
+
+def test_unknown_effects_and_effects_of_the_plain_style_are_refused():
+    with pytest.raises(ValueError, match=r"\['rib'\].*ribs"):
+        phantom(1, 1, long_side=100, style="rich", without=frozenset({"rib", "beam"}))
+    with pytest.raises(ValueError, match="plain"):
+        phantom(1, 1, long_side=100, without=frozenset({"rib"}))
 
 
 def test_discs_are_narrower_than_on_plain_films_at_the_sacrum_above_all():

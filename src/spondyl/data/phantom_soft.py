@@ -47,8 +47,9 @@ def sample_build(rng: np.random.Generator, *, wild: bool = True) -> Build:
     """Draws a build from thin to very stout, or one that films show often."""
     if not wild:
         width = float(rng.uniform(240, 350))
-        return Build(width, max(width * float(rng.uniform(0.65, 1.05)), 200), float(rng.uniform(0.8, 1.4)),
-                     float(rng.uniform(2.0, 3.0)), float(rng.uniform(0.2, 0.9)))  # fmt: skip
+        depth = max(width * float(rng.uniform(0.65, 1.05)), 200.0)
+        return Build(width, depth, float(rng.uniform(0.8, 1.4)), float(rng.uniform(2.0, 3.0)),
+                     float(rng.uniform(0.2, 0.9)))  # fmt: skip
     width = float(rng.uniform(210, 400))
     depth = width * float(rng.uniform(0.75, 1.05))
     return Build(width, depth, float(rng.uniform(0.6, 2.2)), float(rng.uniform(1.8, 3.2)),
