@@ -4,11 +4,17 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from spondyl.data.phantom_frontal import SCOLIOSIS_FLAG, frontal_phantom, plan_frontal
+from spondyl.data.phantom_frontal import (
+    FRONTAL_EFFECTS,
+    SCOLIOSIS_FLAG,
+    frontal_phantom,
+    plan_frontal,
+)
 from spondyl.data.phantom_frontal_spine import FIRST, LAST, LEVELS
 from spondyl.spine.curvature import cobb_angles
 
 NAMES = tuple(name for name in LEVELS if name[0] in "TL")
+WITH_ALL = 1  # a film of the series below on which every effect shows
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +140,49 @@ def test_the_spine_is_brighter_than_the_lungs_beside_it(films):
             centre = pixels[y, np.clip(middle[:, 0], 0, pixels.shape[1] - 1).astype(int)]
             differences.append(float((centre - pixels[y, x]).mean()))
     assert np.mean(np.array(differences) > 0) > 0.75
+
+
+def bulges(plans):
+    """How far the spine and the trunk's middle leave the line from T1 to L5 at T8, px."""
+    for plan in whole(plans):
+        spine = plan.scene.centres[FIRST : LAST + 1]
+        x, y = spine[NAMES.index("T8")]
+        chord = np.interp(y, spine[[0, -1], 1], spine[[0, -1], 0])
+        yield x - chord, plan.scene.midline[round(y)] - chord, plan.scene.heart
+
+
+def test_the_trunk_hardly_follows_a_curved_spine(plans):
+    """The chest's edges would else point at the bodies, as they do not on real films."""
+    spine, trunk, _ = np.array(list(bulges(plans))).T
+    slope = np.polyfit(spine, trunk, 1)[0]
+    assert 0 < slope < 0.25
+    assert np.median(np.abs(trunk - spine)[np.abs(spine) > 40]) > 30
+
+
+def test_most_chests_bulge_to_the_left_of_the_film_away_from_the_heart(plans):
+    spine, _, heart = np.array(list(bulges(plans))).T
+    assert 0.62 < np.mean(spine < 0) < 0.82
+    assert 0.8 < np.mean(heart > 0) < 1
+
+
+@pytest.mark.parametrize("name", sorted(FRONTAL_EFFECTS))
+def test_an_effect_that_is_left_out_changes_the_film_and_not_the_anatomy(films, name):
+    bare = frontal_phantom(11, WITH_ALL, long_side=256, without=frozenset({name}))
+    np.testing.assert_array_equal(bare.truth.points, films[WITH_ALL].truth.points)
+    assert bare.truth.names == films[WITH_ALL].truth.names
+    assert bare.flags == films[WITH_ALL].flags
+    assert bare.radiograph.pixels.shape == films[WITH_ALL].radiograph.pixels.shape
+    assert not np.array_equal(bare.radiograph.pixels, films[WITH_ALL].radiograph.pixels)
+
+
+def test_bones_alone_are_a_film_too():
+    bare = frontal_phantom(11, 2, long_side=256, without=FRONTAL_EFFECTS).radiograph
+    assert 0.05 < bare.pixels.std() < 0.5
+
+
+def test_an_unknown_effect_is_refused_with_the_known_ones():
+    with pytest.raises(ValueError, match=r"unknown effects ears; known are abdomen, arches"):
+        frontal_phantom(1, 1, long_side=64, without=frozenset({"ears", "ribs"}))
 
 
 def test_a_film_is_drawn_in_less_than_a_generous_time():

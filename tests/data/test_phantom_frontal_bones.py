@@ -10,7 +10,9 @@ from spondyl.data.phantom_frontal_bones import (
     FrontalScene,
     frontal_body,
     lay_arch,
+    lay_bodies,
     lay_body,
+    sample_look,
 )
 from spondyl.data.phantom_frontal_spine import FIRST, LAST, FrontalColumn
 
@@ -72,8 +74,8 @@ def test_a_body_tilted_forward_shows_both_edges_of_its_endplates():
     assert along(nodding, DOWN, [HEIGHT / 2 + reach + 2])[0] == 0
 
 
-def scene_of(rotation):
-    plan = plan_frontal(np.random.default_rng([8, 1]), long_side=800)
+def scene_of(rotation, film=1):
+    plan = plan_frontal(np.random.default_rng([8, film]), long_side=800)
     column = plan.scene.column
     turned = replace(column, rotation=np.full_like(column.rotation, rotation))
     return replace(plan.scene, column=turned)
@@ -109,3 +111,23 @@ def test_an_outline_runs_through_the_landmarks():
     for k in (FIRST, LAST):
         body = frontal_body(np.random.default_rng(k), scene, k)
         np.testing.assert_array_equal(body.corners, scene.column.corners[k])
+
+
+def test_only_poor_films_have_hardly_any_bone():
+    looks = {
+        poor: [sample_look(np.random.default_rng(i), 1.0, poor) for i in range(200)]
+        for poor in (False, True)
+    }
+    for part in ("arch", "rib", "endplate"):
+        faintest, poor = (min(getattr(look, part) for look in looks[p]) for p in (False, True))
+        assert faintest > 1.2 * poor
+
+
+def test_what_fills_the_gaps_between_bodies_is_thinner_in_the_neck_than_in_the_loins():
+    scene = scene_of(0.0, film=2)
+    canvas = np.zeros(scene.shape, dtype=np.float32)
+    lay_bodies(canvas, np.random.default_rng(2), scene, replace(PLAIN, marrow=0.0, column=1.0))
+    middle = scene.column.corners[:, 2:].mean(axis=1)[:-1] + scene.column.corners[1:, :2].mean(1)
+    x, y = np.round(middle[[FIRST, LAST - 1]] / 2).astype(int).T
+    upper, lower = canvas[y, x]
+    assert 0 < upper < 0.5 * lower

@@ -41,20 +41,21 @@ def draw_frontal(
     """
     body, film = rng.spawn(2)
     poor = bool(rng.random() < _POOR)
-    total = _attenuation(body, scene, extras, without, poor)
+    total = attenuation(body, scene, extras, without, poor)
     beam, console, prints = film.spawn(3)
     signal = unexposed(total) if "beam" in without else exposed(beam, scene, total, poor)
     shown = plain(signal) if "console" in without else processed(console, scene, signal, poor)
     return shown if "print" in without else printed_on(prints, scene, shown)
 
 
-def _attenuation(
+def attenuation(
     rng: np.random.Generator,
     scene: FrontalScene,
     extras: frozenset[str],
     without: frozenset[str],
     poor: bool,
 ) -> Pixels:
+    """What every ray meets, nepers, never below 0; ``poor`` films may have faint bones."""
     soft, dense, ribs, arches, girdles, metal = rng.spawn(6)
     look = sample_look(rng, scene.mm, poor)
     total = enlarged(_soft_tissue(soft, _halved(scene), without), scene.shape).copy()
