@@ -14,6 +14,8 @@ from spondyl.anatomy import LEVELS
 from spondyl.predict import Predictor
 from spondyl.spine.calibration import Calibration
 from spondyl.spine.detections import Detections
+from spondyl.spine.traits import TRAITS
+from spondyl.spine.trust import Trust
 
 COUNT = 6  # L1 to S1
 
@@ -35,9 +37,22 @@ class Column:
         return [found for _ in inputs]
 
 
+def everything() -> Trust:
+    """A trust that refuses nothing."""
+    rows = tuple(map(tuple, np.eye(len(TRAITS)).tolist()))
+    return Trust((0.0,) * len(rows), (1.0,) * len(rows), rows, 1e6, 60)
+
+
 @pytest.fixture
 def network(monkeypatch: pytest.MonkeyPatch) -> None:
     known = Predictor(Column(), Calibration(), {"weights": "column", "weights_digest": "ab" * 32})
+    monkeypatch.setattr("spondyl.learning.detector.load_predictor", lambda *a, **k: known)
+
+
+@pytest.fixture
+def network_of_both_views(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = Calibration(trust=everything(), frontal=everything())
+    known = Predictor(Column(), both, {"weights": "column", "weights_digest": "ab" * 32})
     monkeypatch.setattr("spondyl.learning.detector.load_predictor", lambda *a, **k: known)
 
 
@@ -74,3 +89,25 @@ def test_a_view_of_the_user_overrules_the_header_and_every_page_says_so(
     [page] = (by_user / "reports").iterdir()
     assert said in page.read_text(encoding="utf-8")
     assert "by the user" not in rows(by_header / "summary.csv")[0]["film_notes"]
+
+
+@pytest.mark.usefixtures("network_of_both_views")
+def test_nothing_is_measured_where_header_and_network_disagree_until_a_user_says_which(
+    run: Run, film: Path, tmp_path: Path
+) -> None:
+    weights = ("--weights", "w.safetensors", "--no-overlays")
+    reason = "said to be an AP film, but the network sees a lateral one: predict with --view"
+    by_header, again = tmp_path / "header", tmp_path / "again"
+    assert run("predict", film, *weights, "--out", by_header).code == 0
+    assert run("measure", by_header / "predictions.json", "--out", again).code == 0
+    for out in (by_header, again):
+        assert numbers(out) == set()
+        assert all(row["note"].startswith(reason) for row in rows(out / "measurements.csv"))
+        assert rows(out / "summary.csv")[0]["refusal"].startswith(reason)
+        [page] = (out / "reports").iterdir()
+        assert reason in page.read_text(encoding="utf-8")
+    for view, name in (("ap", "maximal Cobb angle"), ("lateral", "slip")):
+        out = tmp_path / view
+        assert run("predict", film, *weights, "--out", out, "--view", view).code == 0
+        assert name in numbers(out)
+        assert rows(out / "summary.csv")[0]["refusal"] == ""

@@ -52,6 +52,7 @@ class _Fitted(NamedTuple):
     pixels: UInt8[np.ndarray, "s s"]
     letterbox: Letterbox
     view: View | None
+    stated: bool
 
 
 @dataclass(frozen=True)
@@ -90,12 +91,16 @@ class Predictor:
 
     def _fit(self, film: Radiograph) -> _Fitted:
         letterbox, pixels = prepare(film, self.detector.input_size)
-        return _Fitted(pixels, letterbox, film.view)
+        return _Fitted(pixels, letterbox, film.view, film.view_stated)
 
     def _landmarks(self, fitted: _Fitted, detections: Detections) -> Landmarks:
         seen = on_film(detections, fitted.letterbox, uncertainty=self.calibration.uncertainty)
         return to_landmarks(
-            seen, ordered=self.detector.ordered, calibration=self.calibration, view=fitted.view
+            seen,
+            ordered=self.detector.ordered,
+            calibration=self.calibration,
+            view=fitted.view,
+            stated=fitted.stated,
         )
 
 

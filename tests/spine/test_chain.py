@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -16,11 +18,22 @@ from synthetic_spine import (
 
 from spondyl.anatomy import LEVELS, MIRRORED_CORNERS
 from spondyl.errors import UsageError
+from spondyl.film.radiograph import FilmGeometry
 from spondyl.spine.calibration import Calibration
-from spondyl.spine.chain import anchored, assemble, has_gap, keep_order, level_note, seen_view
+from spondyl.spine.chain import (
+    anchored,
+    assemble,
+    has_gap,
+    keep_order,
+    level_note,
+    seen_view,
+    to_landmarks,
+)
 from spondyl.spine.detections import Detections
 from spondyl.spine.landmarks import Landmarks
-from spondyl.spine.trust import fit_trust
+from spondyl.spine.measurements import measure
+from spondyl.spine.traits import TRAITS
+from spondyl.spine.trust import Trust, fit_trust
 
 LUMBAR = LEVELS[11:]  # T12 to S1
 WHOLE = LEVELS[:17]
@@ -291,3 +304,75 @@ def test_names_say_more_of_a_gap_than_distances():
 @pytest.mark.parametrize("count", [0, 1])
 def test_fewer_than_two_vertebrae_have_no_gap(count):
     assert not has_gap(Landmarks(spine(LUMBAR)[:count]))
+
+
+def told(logit, *, ordered=False, calibration, **said):
+    candidates = candidates_of(spine(LUMBAR), None if ordered else LUMBAR, facing_logit=logit)
+    return to_landmarks(candidates, ordered=ordered, calibration=calibration, **said)
+
+
+def anything(limit=1e6):
+    """A trust that refuses nothing, or everything."""
+    count = len(TRAITS)
+    rows = tuple(map(tuple, np.eye(count).tolist()))
+    return Trust((0.0,) * count, (1.0,) * count, rows, limit, 60)
+
+
+BOTH = Calibration(facing_limit=1.0, trust=anything(), frontal=anything())
+SIDE, FRONT = 3.0, 0.1  # mean logits of the facing on lateral and on AP films
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+@pytest.mark.parametrize(
+    ("logit", "view", "reason"),
+    [
+        (SIDE, "ap", "said to be an AP film, but the network sees a lateral one"),
+        (FRONT, "lateral", "said to be a lateral film, but the network sees an AP one"),
+        (SIDE, "lateral", None),
+        (FRONT, "ap", None),
+        (SIDE, None, None),
+        (FRONT, None, None),
+    ],
+)
+def test_a_film_said_to_be_of_the_view_that_is_not_seen_is_refused(logit, view, reason, ordered):
+    found = told(logit, ordered=ordered, calibration=BOTH, view=view)
+    assert (found.refusal or "").startswith(reason or "")
+    assert (found.refusal is None) == (reason is None)
+    assert (found.facing is None) == (logit == FRONT or view == "ap")
+    film = FilmGeometry(700, 500, view=view or seen_view(found, BOTH))
+    measured = measure(found, film, angles=["V2.superior:V4.superior"])
+    assert any(each.value is not None for each in measured) == (reason is None)
+    if reason:
+        assert {each.note for each in measured} == {found.refusal}
+
+
+@pytest.mark.parametrize(("logit", "view"), [(SIDE, "ap"), (FRONT, "lateral")])
+def test_a_view_that_a_user_stated_is_not_held_against_what_is_seen(logit, view):
+    assert told(logit, calibration=BOTH, view=view).refusal
+    assert told(logit, calibration=BOTH, view=view, stated=True).refusal is None
+
+
+@pytest.mark.parametrize(("logit", "view"), [(SIDE, "ap"), (FRONT, "lateral")])
+def test_a_network_that_cannot_tell_the_views_apart_takes_them_as_they_are_said(logit, view):
+    one = Calibration(facing_limit=1.0, trust=anything())
+    assert told(logit, calibration=one, view=view).refusal is None
+
+
+def test_a_doubted_view_is_judged_as_the_one_that_is_seen_and_a_stated_one_as_stated():
+    """A spine unlike all known ones says so first: what it is taken for is then worth little."""
+    frontal_refuses = replace(BOTH, frontal=anything(1e-6))
+    assert (
+        "unlike the films known" not in told(SIDE, calibration=frontal_refuses, view="ap").refusal
+    )
+    stated = told(SIDE, calibration=frontal_refuses, view="ap", stated=True)
+    assert stated.refusal.startswith("unlike the films known")
+    lateral_refuses = replace(BOTH, trust=anything(1e-6))
+    found = told(SIDE, calibration=lateral_refuses, view="ap")
+    assert found.refusal.startswith("unlike the films known")
+
+
+@pytest.mark.parametrize("view", ["ap", "lateral"])
+def test_where_no_vertebra_was_found_no_view_is_doubted(view):
+    nothing = candidates_of(np.zeros((0, 4, 2)), None)
+    found = to_landmarks(nothing, ordered=False, calibration=BOTH, view=view)
+    assert found.refusal == "no spine was found"

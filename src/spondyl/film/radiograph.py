@@ -83,7 +83,8 @@ class Radiograph:
     ``pixels`` is (H, W) in [0, 1], C-contiguous. ``aspect`` is the true height / width of a pixel:
     1 where square, None where unknown (a film stretched to a fixed frame). ``source`` is a name to
     put in messages; it never identifies a patient. ``notes`` are remarks of its reader that belong
-    beside every result, such as text that may be burned in.
+    beside every result, such as text that may be burned in. ``view_stated`` says that a user stated
+    the view: no network that sees another one is asked then.
 
     Raises:
         ValueError: the pixels are not a finite (H, W) float32 array in [0, 1], or the aspect is
@@ -97,6 +98,7 @@ class Radiograph:
     source: str = ""
     person: Person = Person()
     notes: tuple[str, ...] = ()
+    view_stated: bool = False
 
     def __post_init__(self) -> None:
         if self.pixels.ndim != 2 or self.pixels.dtype != np.float32:

@@ -139,7 +139,12 @@ class Stated:
         stated = self.geometry(film.geometry, name=film.source)
         notes = (*film.notes, *self.notes(film.geometry))
         return replace(
-            film, view=stated.view, spacing=stated.spacing, person=stated.person, notes=notes
+            film,
+            view=stated.view,
+            spacing=stated.spacing,
+            person=stated.person,
+            notes=notes,
+            view_stated=self.view is not None,
         )
 
     def _spacing(self, film: FilmGeometry, name: str) -> PixelSpacing | None:

@@ -22,6 +22,13 @@ Anchor = tuple[str, int]
 
 _SACRUM: Final = LEVELS.index("S1")
 
+_WHICH: Final = "predict with --view to say which"
+_AGAINST: Final[dict[View, str]] = {
+    "lateral": f"said to be an AP film, but the network sees a lateral one: {_WHICH}",
+    "ap": f"said to be a lateral film, but the network sees an AP one: {_WHICH}",
+}
+"""Why nothing is measured, by the view that the network sees."""
+
 
 def assemble(
     detections: Detections,
@@ -40,6 +47,12 @@ def assemble(
     Raises:
         UsageError: the anchor is impossible for this chain.
     """
+    landmarks = _front_removed(_assembled(detections, calibration, view), view)
+    return landmarks if anchor is None else anchored(landmarks, anchor)
+
+
+def _assembled(detections: Detections, calibration: Calibration, view: View | None) -> Landmarks:
+    """The chain with the facing that its vertebrae vote for, whatever the ``view`` is."""
     frontal = calibration.frontal and (view or _shown(detections, calibration)) == "ap"
     chain = infer_chain(
         detections,
@@ -48,27 +61,42 @@ def assemble(
     )
     kept = detections.select(chain.indices)
     levels, probability = _names(chain, calibration.name_threshold)
-    facing = None if view == "ap" else _facing(kept, calibration.facing_limit)
-    landmarks = Landmarks(
-        kept.corners, kept.corner_score, levels, probability, facing, kept.covariance
-    )
-    return landmarks if anchor is None else anchored(landmarks, anchor)
+    facing = _facing(kept, calibration.facing_limit)
+    return Landmarks(kept.corners, kept.corner_score, levels, probability, facing, kept.covariance)
+
+
+def _front_removed(landmarks: Landmarks, view: View | None) -> Landmarks:
+    """Without a facing on an AP film, which has none."""
+    return replace(landmarks, facing=None) if view == "ap" else landmarks
 
 
 def to_landmarks(
-    detections: Detections, *, ordered: bool, calibration: Calibration, view: View | None = None
+    detections: Detections,
+    *,
+    ordered: bool,
+    calibration: Calibration,
+    view: View | None = None,
+    stated: bool = False,
 ) -> Landmarks:
     """Candidates to landmarks the way of their codec: in the order they have, or assembled.
 
-    Where the calibration knows what to trust, it judges them.
+    Where the calibration knows what to trust, it judges them. A network that tells the views apart
+    refuses a film that is said to be of the ``view`` that it does not see, unless a user ``stated``
+    the view: what is to be measured depends on it.
     """
     if ordered:
         found = keep_order(detections, calibration=calibration)
     else:
-        found = assemble(detections, calibration=calibration, view=view)
-    frontal = calibration.frontal and (view or seen_view(found, calibration)) == "ap"
+        found = _assembled(detections, calibration, view)
+    seen = seen_view(found, calibration)
+    doubted = bool(calibration.frontal and seen and view and seen != view and not stated)
+    frontal = calibration.frontal and (seen if doubted else view or seen) == "ap"
     trust = calibration.frontal if frontal else calibration.trust
-    return trust.judged(found, detections) if trust else found
+    found = _front_removed(found, view)
+    judged = trust.judged(found, detections) if trust else found
+    if seen and doubted and not judged.refusal:
+        return replace(judged, refusal=_AGAINST[seen])
+    return judged
 
 
 def seen_view(landmarks: Landmarks, calibration: Calibration) -> View | None:
