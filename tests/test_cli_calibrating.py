@@ -14,9 +14,10 @@ from spondyl.cli.calibrating import _remarks
 from spondyl.data.coco import write_coco
 from spondyl.data.phantom import plan_phantom
 from spondyl.data.sample import Sample
-from spondyl.learning.checkpoint import load_model, save_model
+from spondyl.learning import calibrating
+from spondyl.learning.checkpoint import LoadedModel, load_model, save_model
 from spondyl.learning.codecs import make_codec
-from spondyl.learning.networks import build_network
+from spondyl.learning.networks import Network, build_network
 from spondyl.recipe import parse_recipe
 from spondyl.spine.calibration import Calibration
 from spondyl.spine.conformal import FEWEST
@@ -72,6 +73,44 @@ def test_a_checkpoint_is_calibrated_and_the_file_is_printed(
     assert new.calibration is not None
     assert Calibration.from_json(new.calibration).uncertainty is None
     assert new.about["calibrated_on"]["films"] == 8
+
+
+def test_half_is_rounded_first_and_stays_half(
+    run: Run, weights: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is fitted is the network in the file; calibrating that file anew keeps its kernels."""
+    fitted: list[Network] = []
+
+    def seen(model: LoadedModel, *_: object, **__: object) -> Calibration:
+        fitted.append(model.network)
+        return Calibration()
+
+    monkeypatch.setattr(calibrating, "calibrate", seen)
+    half, again = tmp_path / "half.safetensors", tmp_path / "again.safetensors"
+    assert run("calibrate", weights, data, "--out", half, "--half").code == 0
+    assert run("calibrate", half, data, "--out", again).code == 0
+    assert half.stat().st_size < 0.55 * weights.stat().st_size
+    old, new = load_model(weights), load_model(half)
+    assert new.about["rounded_from"] == old.digest != new.digest
+    assert load_model(again).digest == new.digest
+    for name, tensor in old.network.state_dict().items():
+        expected = tensor.half().float() if tensor.dim() > 1 else tensor
+        assert torch.equal(fitted[0].state_dict()[name], expected)
+        assert torch.equal(new.network.state_dict()[name], expected)
+
+
+def test_a_kernel_beyond_half_precision_is_refused(
+    run: Run, weights: Path, data: Path, tmp_path: Path
+) -> None:
+    model, large = load_model(weights), tmp_path / "large.safetensors"
+    tensors = {**model.tensors, "head.final.weight": -7e4 * torch.ones(33, 32, 1, 1)}
+    save_model(large, tensors, model.recipe, about={})
+    said = run("calibrate", large, data, "--out", tmp_path / "half.safetensors", "--half")
+    assert said.code == 2
+    assert said.lines[-1] == (
+        f"spondyl: {large}: head.final.weight has values up to 70000, half precision reaches "
+        "65504; leave --half away"
+    )
 
 
 def test_a_file_that_is_there_is_not_replaced_unless_asked_for(

@@ -182,6 +182,16 @@ def test_a_pickle_is_never_opened(dump, tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
+def test_a_header_whose_length_begins_like_a_pickle_makes_no_pickle(network, tmp_path):
+    """Lengths are multiples of 8: one file of 32 begins with the byte of a pickle."""
+    path = tmp_path / "model.safetensors"
+    save_model(path, network, RECIPE, about={"note": ""})
+    length = int.from_bytes(path.read_bytes()[:8], "little")
+    save_model(path, network, RECIPE, about={"note": " " * ((0x80 - length) % 256)})
+    assert path.read_bytes()[:1] == b"\x80"
+    assert load_model(path).recipe == RECIPE
+
+
 @pytest.mark.parametrize("moment", ["fsync", "replace"])
 def test_a_stop_while_saving_leaves_the_old_model(network, kept, monkeypatch, moment):
     before = kept.read_bytes()

@@ -12,10 +12,11 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from onnx import numpy_helper
 
 from spondyl.errors import CheckpointError
 from spondyl.film.radiograph import Radiograph
-from spondyl.learning.checkpoint import save_model
+from spondyl.learning.checkpoint import load_model, save_model
 from spondyl.learning.codecs import make_codec
 from spondyl.learning.detector import load_predictor
 from spondyl.learning.export import TOLERANCE, Proof, export, prove
@@ -67,6 +68,15 @@ def test_both_find_the_same_vertebrae_at_the_same_corners(both: tuple[Path, Path
     assert proof.equal
     assert proof.vertebrae >= 6
     assert proof.corner_px < TOLERANCE
+
+
+def test_a_kernel_that_half_precision_would_change_stays_whole(both: tuple[Path, Path]) -> None:
+    learnt = load_model(both[0]).network.state_dict()
+    kept = {i.name.removeprefix("network."): i for i in onnx.load(both[1]).graph.initializer}
+    kernels = [name for name, tensor in learnt.items() if tensor.dim() > 1]
+    assert len(kernels) >= 10
+    for name in kernels:
+        np.testing.assert_array_equal(numpy_helper.to_array(kept[name]), learnt[name].numpy())
 
 
 def test_slots_are_exported_too(tmp_path: Path) -> None:

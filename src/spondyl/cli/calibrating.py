@@ -24,6 +24,9 @@ def calibrate(
     coverage: Annotated[
         float, typer.Option(help="How often an interval holds the true value, such as 0.9.")
     ] = 0.9,
+    half: Annotated[
+        bool, typer.Option("--half", help="Round kernels to half precision: half the file.")
+    ] = False,
     format: Format = None,
     split: SplitFile = None,
     part: Part = None,
@@ -36,7 +39,8 @@ def calibrate(
     """Learn from films with known corners how far off a network is on films like them.
 
     Writes the same network with intervals, names and trust fitted to these films, and prints the
-    file. The films must have played no part in training, nor chosen the checkpoint.
+    file. The films must have played no part in training, nor chosen the checkpoint. With --half the
+    kernels are rounded first, so that all is fitted to the network that the file then holds.
     """
     from spondyl.cli.console import say
     from spondyl.cli.inputs import check_free, read_samples, select_part
@@ -56,7 +60,9 @@ def calibrate(
     where, size = pick_device(device), load_model(weights).recipe.data.image_size
     say(f"reading {len(samples)} films")
     films = cache_films(samples, size)
-    fitted = calibrate_checkpoint(weights, films, out=out, device=where, coverage=coverage)
+    fitted = calibrate_checkpoint(
+        weights, films, out=out, device=where, coverage=coverage, half=half
+    )
     for line in _remarks(fitted.uncertainty, len({sample.group for sample in samples})):
         say(line)
     print(out)

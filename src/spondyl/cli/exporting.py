@@ -19,16 +19,13 @@ def export(
         int, typer.Option(min=1, help="Phantoms on which both must find the same.")
     ] = 50,
     seed: Seed = 0,
-    half: Annotated[
-        bool, typer.Option("--half", help="Keep weights in half precision: half the file.")
-    ] = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Write a network as ONNX, which predicts without torch.
 
     Normalisation, network and decoding are in one graph: films go in, candidate vertebrae come out.
     Proves on phantoms that both find the same vertebrae with every corner within 0.01 px of the
-    input (with --half, 0.25), says so, and prints the file; exit code 1 where they differ.
+    input, says so, and prints the file; exit code 1 where they differ.
     """
     from spondyl.cli.console import progress, say
     from spondyl.cli.inputs import check_free
@@ -43,7 +40,7 @@ def export(
     from spondyl.learning import export as exporting
     from spondyl.session import load_session
 
-    exporting.export(weights, out, half=half)
+    exporting.export(weights, out)
     size = load_session(out).detector.input_size
     inputs = []
     with progress("drawing", films) as done:
@@ -51,8 +48,7 @@ def export(
             made = phantom(seed, index, long_side=max(size, 128))
             inputs.append(prepare(made.radiograph, size)[1])
             done(index + 1)
-    tolerance = exporting.HALF_TOLERANCE if half else exporting.TOLERANCE
-    proof = exporting.prove(weights, out, np.stack(inputs), tolerance=tolerance)
+    proof = exporting.prove(weights, out, np.stack(inputs))
     say(
         f"{proof.films} films, {proof.vertebrae} vertebrae: "
         + (f"other ones on {proof.unequal} films, " if proof.unequal else "the same, ")

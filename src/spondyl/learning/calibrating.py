@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from spondyl.learning.batches import FilmCache
-from spondyl.learning.checkpoint import LoadedModel, load_model, save_model
+from spondyl.learning.checkpoint import LoadedModel, load_model, rounded, save_model
 from spondyl.learning.detector import TorchDetector
 from spondyl.predict import on_film
 from spondyl.spine.calibration import Calibration, fit_calibration
@@ -33,11 +33,13 @@ def calibrate_checkpoint(
     out: Path | None = None,
     device: str = "cpu",
     coverage: float = COVERAGE,
+    half: bool = False,
 ) -> Calibration:
     """Fits the calibration of a checkpoint on ``films`` and writes it, weights unchanged.
 
     The digest stays: it is of weights and recipe. What the checkpoint says about itself then has
-    the number and the digest of these films.
+    the number and the digest of these films. With ``half`` the kernels are rounded to half
+    precision before anything is fitted, and written so: another digest, and half the file.
 
     Args:
         path: the checkpoint.
@@ -45,15 +47,19 @@ def calibrate_checkpoint(
         out: where to write; the same file where None.
         device: where the network runs.
         coverage: of the intervals, between 0 and 1.
+        half: whether to round the kernels; those of a file that has them so stay as they are.
 
     Raises:
-        CheckpointError: the file is missing, damaged, or cannot be written.
+        CheckpointError: the file is missing, damaged, or cannot be written, or a kernel reaches
+            beyond half precision.
     """
     model = load_model(path, device=device)
+    if half and not model.half:
+        model = rounded(model, name=str(path))
     calibration = calibrate(model, films, device=device, coverage=coverage)
     about = {**model.about, "calibrated_on": {"films": len(films), "digest": films.digest}}
     told: dict[str, Any] = calibration.to_json()
-    save_model(out or path, model.network, model.recipe, calibration=told, about=about)
+    save_model(out or path, model.tensors, model.recipe, calibration=told, about=about)
     return calibration
 
 

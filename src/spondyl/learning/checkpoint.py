@@ -6,9 +6,9 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -23,6 +23,9 @@ from spondyl.recipe import Recipe, SlotsCodecRecipe, parse_recipe
 from spondyl.version import __version__
 
 FORMAT = 1
+HALF_REACH: Final = torch.finfo(torch.float16).max
+"""The largest number that a kernel in half precision can hold."""
+
 _PICKLES = (b"PK\x03\x04", b"\x80")  # torch.save today and before 1.6
 
 
@@ -31,7 +34,8 @@ class LoadedModel:
     """A trained network, the recipe it was made from, and what is known about it.
 
     ``digest`` is the SHA-256 of weights and recipe: the same training has the same digest, whenever
-    it was run. ``calibration`` is None where nothing was calibrated.
+    it was run. ``calibration`` is None where nothing was calibrated. ``half`` says that its file
+    has the kernels in half precision; the network computes in single precision all the same.
     """
 
     network: Network
@@ -39,6 +43,12 @@ class LoadedModel:
     calibration: Mapping[str, Any] | None
     about: Mapping[str, Any]
     digest: str
+    half: bool = False
+
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """What its file keeps of the network."""
+        return _stored(self.network, half=self.half)
 
 
 def save_model(
@@ -57,8 +67,7 @@ def save_model(
     Raises:
         CheckpointError: the file cannot be written, for want of room or permission.
     """
-    state = network.state_dict() if isinstance(network, nn.Module) else network
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+    tensors = _stored(network) if isinstance(network, nn.Module) else _on_cpu(network)
     text = _canonical(recipe.model_dump(mode="json"))
     digest = _digest(tensors, text)
     made = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
@@ -88,7 +97,31 @@ def load_model(path: Path, *, device: str = "cpu") -> LoadedModel:
         json.loads(metadata["calibration"]),
         json.loads(metadata["about"]),
         metadata["digest"],
+        half=any(tensor.dtype == torch.float16 for tensor in tensors.values()),
     )
+
+
+def rounded(model: LoadedModel, *, name: str) -> LoadedModel:
+    """A model with every kernel rounded to half precision, in which its file will keep them.
+
+    A kernel is a tensor of real numbers with more than one dimension. The network given is changed,
+    not copied. ``about`` then has the digest of the model before.
+
+    Raises:
+        CheckpointError: a kernel of the model, which is called ``name``, reaches beyond half
+            precision.
+    """
+    for key, tensor in model.network.state_dict().items():
+        if _is_kernel(tensor) and (largest := float(tensor.abs().max())) > HALF_REACH:
+            raise CheckpointError(
+                f"{name}: {key} has values up to {largest:g}, half precision reaches "
+                f"{HALF_REACH:g}; leave --half away"
+            )
+    tensors = _stored(model.network, half=True)
+    model.network.load_state_dict(tensors)
+    digest = _digest(tensors, _canonical(model.recipe.model_dump(mode="json")))
+    about = {**model.about, "rounded_from": model.digest}
+    return replace(model, half=True, digest=digest, about=about)
 
 
 def store(path: Path, data: bytes) -> None:
@@ -127,10 +160,11 @@ def _check_kind(path: Path) -> None:
     if not path.is_file():
         raise CheckpointError(f"{path}: no such checkpoint")
     with path.open("rb") as file:
-        start = file.read(8)
+        start = file.read(9)
     if not start:
         raise CheckpointError(f"{path}: is empty")
-    if start.startswith(_PICKLES):
+    is_ours = start[8:] == b"{"  # after the length of the header, which may begin with any byte
+    if start.startswith(_PICKLES) and not is_ours:
         raise CheckpointError(f"{path}: is a pickle, which is not loaded; need a .safetensors file")
 
 
@@ -165,6 +199,21 @@ def _build(path: Path, recipe: Recipe, tensors: Mapping[str, Tensor], device: st
         raise CheckpointError(f"{path}: weights of another network than {model.name}: {difference}")
     network.to_empty(device=device).load_state_dict(tensors)
     return network.eval()
+
+
+def _stored(network: nn.Module, *, half: bool = False) -> dict[str, Tensor]:
+    tensors = _on_cpu(network.state_dict())
+    if not half:
+        return tensors
+    return {key: own.half() if _is_kernel(own) else own for key, own in tensors.items()}
+
+
+def _on_cpu(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+
+
+def _is_kernel(tensor: Tensor) -> bool:
+    return tensor.is_floating_point() and tensor.dim() > 1
 
 
 def _digest(tensors: Mapping[str, Tensor], recipe: str) -> str:

@@ -27,9 +27,6 @@ from spondyl.spine.chain import to_landmarks
 TOLERANCE: Final = 0.01
 """Input px that a corner may differ by between torch and the exported graph."""
 
-HALF_TOLERANCE: Final = 0.25
-"""The same where the graph keeps its weights in half precision: a quarter of an input px."""
-
 _OPSET: Final = 20
 
 
@@ -45,20 +42,19 @@ class Proof:
     vertebrae: int
     unequal: int
     corner_px: float
-    tolerance: float = TOLERANCE
 
     @property
     def equal(self) -> bool:
         """Whether both find the same vertebrae, each corner within the tolerance."""
-        return not self.unequal and self.corner_px <= self.tolerance
+        return not self.unequal and self.corner_px <= TOLERANCE
 
 
-def export(weights: Path, out: Path, *, half: bool = False) -> None:
+def export(weights: Path, out: Path) -> None:
     """Writes a checkpoint as one ONNX file: 8-bit films in, candidate vertebrae out.
 
     Normalisation, network and decoding are in the graph, any number of films at once; calibration
-    and provenance lie beside it as text, and its SHA-256 behind it. With ``half`` the weights are
-    kept in half precision, which halves the file, and computed with in single precision.
+    and provenance lie beside it as text, and its SHA-256 behind it. Kernels that a checkpoint has
+    in half precision stay in it, which halves the file, and are computed with in single precision.
 
     Raises:
         CheckpointError: the checkpoint cannot be read.
@@ -71,14 +67,14 @@ def export(weights: Path, out: Path, *, half: bool = False) -> None:
     with _quiet():
         program = torch.onnx.export(
             graph, (example,), dynamo=True, dynamic_shapes=(batch,), opset_version=_OPSET,
-            input_names=[INPUT], output_names=list(OUTPUTS),
+            input_names=[INPUT], output_names=list(OUTPUTS), optimize=False,
         )  # fmt: skip
-    if program is None:
-        raise RuntimeError("the exporter returned no program")
+        if program is None:
+            raise RuntimeError("the exporter returned no program")
+        _tidy(program.model)
     proto = program.model_proto
     _forget_sources(proto)
-    if half:
-        _halve(proto)
+    _halve(proto)
     about = Exported(
         size, graph.codec.ordered, model.calibration, provenance({weights: model})
     )  # fmt: skip
@@ -87,13 +83,7 @@ def export(weights: Path, out: Path, *, half: bool = False) -> None:
     write_bytes(out, sealed(proto.SerializeToString()))
 
 
-def prove(
-    weights: Path,
-    exported: Path,
-    inputs: UInt8[np.ndarray, "n s s"],
-    *,
-    tolerance: float = TOLERANCE,
-) -> Proof:
+def prove(weights: Path, exported: Path, inputs: UInt8[np.ndarray, "n s s"]) -> Proof:
     """What torch and the exported graph find on the same letterboxed films.
 
     Raises:
@@ -118,7 +108,6 @@ def prove(
         vertebrae=sum(len(a) for a, _ in pairs),
         unequal=len(pairs) - len(same),
         corner_px=max((_largest(a.points, b.points) for a, b in same), default=0.0),
-        tolerance=tolerance,
     )
 
 
@@ -134,21 +123,40 @@ class _Graph(nn.Module):
         return tuple(self.codec.read(self.network(to_unit(inputs))))
 
 
+def _tidy(graph: Any) -> None:
+    """Computes what does not depend on the films, but keeps every kernel as it was learnt.
+
+    torch's own ``optimize`` also multiplies BatchNorm into the kernels, and a product is no number
+    of half precision any more. ONNX Runtime does it when it loads the file.
+    """
+    from onnxscript import optimizer
+
+    optimizer.fold_constants(graph)
+    optimizer.remove_unused_nodes(graph)
+
+
 def _forget_sources(proto: Any) -> None:
     """Takes out where in which file each node came from: paths of the machine that exported."""
-    for node in proto.graph.node:
-        del node.metadata_props[:]
-        node.doc_string = ""
+    for each in (*proto.graph.node, *proto.graph.value_info):
+        del each.metadata_props[:]
+        each.doc_string = ""
 
 
 def _halve(proto: Any) -> None:
-    """Keeps every kernel in half precision; a first node casts it back, once, when it is loaded."""
+    """Keeps in half precision every kernel that loses nothing by it.
+
+    A first node casts it back, once, when it is loaded.
+    """
     from onnx import TensorProto, helper, numpy_helper
 
     casts = []
     for kept in proto.graph.initializer:
         if kept.data_type == TensorProto.FLOAT and len(kept.dims) > 1:
-            name, halved = kept.name, numpy_helper.to_array(kept).astype(np.float16)
+            name, whole = kept.name, numpy_helper.to_array(kept)
+            with np.errstate(over="ignore"):
+                halved = whole.astype(np.float16)
+            if not np.array_equal(halved, whole):
+                continue
             kept.CopyFrom(numpy_helper.from_array(halved, f"{name}.half"))
             casts.append(helper.make_node("Cast", [kept.name], [name], to=TensorProto.FLOAT))
     nodes = [*casts, *proto.graph.node]
