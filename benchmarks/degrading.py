@@ -29,12 +29,13 @@ METAL = 1.5  # nepers of a screw's densest ray
 
 @dataclass(frozen=True)
 class Condition:
-    """A way for a film to be worse, its severities from mild to severe, and their unit."""
+    """A way for films to be worse, its severities from mild to severe, their unit; which films."""
 
     name: str
     way: Way
     severities: tuple[float, ...]
     unit: str
+    views: tuple[str, ...] = ("lateral", "ap")
 
 
 def inverted(shown: Shown, rng: np.random.Generator, severity: float) -> Shown:

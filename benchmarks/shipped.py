@@ -1,9 +1,10 @@
 """What do the networks of the package do on unseen films, and how do they fail as films worsen?
 
 Draws phantoms of both views from a seed that no training uses, shows them to every packaged network
-(no torch) as they are and degraded step by step (``degrading.py``), and counts; given the AASCE
-2019 training split, counts on its films, too. Writes ``shipped.json`` and, by ``shipped_page.py``,
-the curves and the sheet of failures in docs/images, and the tables in docs/model-card.md.
+(no torch) as they are, degraded step by step (``degrading.py``) and drawn beyond the ranges of
+training (``shifting.py``), and counts; given the AASCE 2019 training split, on its films, too.
+Writes ``shipped.json`` and, by ``shipped_page.py``, the curves and the sheet of failures in
+docs/images, and the tables in docs/model-card.md.
 
     python benchmarks/shipped.py                             # every network of the package
     python benchmarks/shipped.py --run spondyl-small=RUN     # and what its training run says
@@ -30,6 +31,8 @@ from counting import Counts, by_group, estimates, rounded
 from degrading import CONDITIONS, Condition
 from measuring import Shown
 from real_films import compared, labelled_counts, labelled_films
+from shifting import CONDITIONS as SHIFTS
+from shifting import LONG_SIDE, shown_as
 from shipped_page import IMAGES, PAGE, WORST, curves, filled, write_sheet
 
 from spondyl.atomic import write_bytes, write_json, write_text
@@ -49,7 +52,7 @@ from spondyl.weights import packaged, packaged_names
 HERE = Path(__file__).parent
 RESULTS = HERE / "shipped.json"
 
-SEED, FILMS, LONG_SIDE = 771, 40, 640
+SEED, FILMS, SHIFTED = 771, 40, 20  # of each set; of those, as many are shifted
 NEAR = 1.0  # % of the film's diagonal
 SETS = ("lateral, plain", "lateral, rich", "AP")
 DEGRADED = ("lateral, rich", "AP")
@@ -108,7 +111,9 @@ def main() -> None:
     print(f"{time.time() - started:.0f} s")
     write_json(RESULTS, told)
     for network, own in told.items():
-        write_bytes(IMAGES / f"{network}-degraded.svg", curves(own["degraded"]))
+        for kind, conditions in (("degraded", CONDITIONS), ("shifted", SHIFTS)):
+            if kind in own:
+                write_bytes(IMAGES / f"{network}-{kind}.svg", curves(own[kind], conditions))
     write_text(PAGE, filled(PAGE.read_text("utf-8"), told))
 
 
@@ -125,18 +130,8 @@ def arguments() -> argparse.Namespace:
 
 def drawn(name: str, films: int) -> list[Shown]:
     """Unseen phantoms with every vertebra that is in them."""
-    return [_shown(name, index) for index in range(films)]
-
-
-def _shown(name: str, index: int) -> Shown:
-    made = _made(name, index)
-    film, key = made.radiograph, f"{name} {index}"
-    sample = Sample(
-        key, Path(key), film.height, film.width, made.truth, key, "phantom",
-        complete_above=True, complete_below=True, spacing=film.spacing, aspect=film.aspect,
-        view=film.view, flags=made.flags,
-    )  # fmt: skip
-    return sample, film
+    made = [(f"{name} {index}", _made(name, index)) for index in range(films)]
+    return [shown_as(key, each.radiograph, each.truth) for key, each in made]
 
 
 def _made(name: str, index: int) -> Phantom:
@@ -152,16 +147,10 @@ def judged(network: str, sets: Mapping[str, Sequence[Shown]]) -> dict[str, Any]:
     whole = {name: look(predictor, shown) for name, shown in sets.items()}
     every = sorted((each for known in whole.values() for each in known), key=_share)
     failures = [("as drawn", each) for each in every[:WORST]]
-    degraded: dict[str, Any] = {}
+    degraded: dict[str, Any] = {name: {} for name in DEGRADED}
     for name in DEGRADED:
-        degraded[name] = {}
-        for condition in CONDITIONS:
-            steps = list(worse(predictor, sets[name], condition))
-            degraded[name][condition.name] = {
-                "severity": list(condition.severities),
-                "unit": condition.unit,
-                **_series([figures(whole[name]), *map(figures, steps)]),
-            }
+        for condition, steps in worsened(predictor, name, sets[name], CONDITIONS):
+            degraded[name][condition.name] = series(condition, whole[name], steps)
             failures.append((condition.name, _worst(steps[len(steps) // 2], failures)))
         print(network, name, flush=True)
     write_sheet(IMAGES / f"{network}-failures.png", failures)
@@ -171,6 +160,7 @@ def judged(network: str, sets: Mapping[str, Sequence[Shown]]) -> dict[str, Any]:
         "films": {name: len(shown) for name, shown in sets.items()},
         "drawn": {name: intervals(known) for name, known in whole.items()},
         "degraded": degraded,
+        "shifted": {name: shifted(predictor, name, whole[name][:SHIFTED]) for name in DEGRADED},
     }
 
 
@@ -180,17 +170,45 @@ def _worst(films: Sequence[Judged], others: Sequence[tuple[str, Judged]]) -> Jud
     return min(films, key=lambda film: (film.shown[0].key in shown, _share(film)))
 
 
-def worse(
-    predictor: Predictor, films: Sequence[Shown], condition: Condition
+def shifted(predictor: Predictor, name: str, whole: Sequence[Judged]) -> dict[str, Any]:
+    """The same patients drawn beyond each range of training."""
+    worse = worsened(predictor, name, [film.shown for film in whole], SHIFTS)
+    return {condition.name: series(condition, whole, steps) for condition, steps in worse}
+
+
+def worsened(
+    predictor: Predictor, name: str, films: Sequence[Shown], conditions: Sequence[Condition]
+) -> Iterator[tuple[Condition, list[list[Judged]]]]:
+    """The films of a set at every severity of each condition that is for them."""
+    for condition in conditions:
+        if films[0][1].view in condition.views:
+            yield condition, list(_steps(predictor, name, films, condition))
+
+
+def _steps(
+    predictor: Predictor, name: str, films: Sequence[Shown], condition: Condition
 ) -> Iterator[list[Judged]]:
-    """The films at every severity of a condition."""
     for severity in condition.severities:
         changed = [
-            condition.way(shown, np.random.default_rng([SEED, index]), severity)
+            condition.way(shown, own_generator(name, index), severity)
             for index, shown in enumerate(films)
         ]
         resized = [(replace(s, height=film.height, width=film.width), film) for s, film in changed]
         yield look(predictor, resized)
+
+
+def own_generator(name: str, index: int) -> np.random.Generator:
+    """That a phantom was drawn from, so that the same patient can be drawn anew."""
+    return np.random.default_rng([SEED, index, 2] if name == "AP" else [SEED, index])
+
+
+def series(
+    condition: Condition, whole: Sequence[Judged], steps: Sequence[Sequence[Judged]]
+) -> dict[str, Any]:
+    """Each figure of the films as drawn, then at each severity."""
+    rows = [figures(whole), *map(figures, steps)]
+    known = {name: [row[name] for row in rows] for name in rows[0]}
+    return {"severity": list(condition.severities), "unit": condition.unit, **known}
 
 
 def look(predictor: Predictor, films: Sequence[Shown]) -> list[Judged]:
@@ -215,10 +233,6 @@ def intervals(films: Sequence[Judged]) -> dict[str, list[float | None]]:
     """Each figure with its 95 % interval by bootstrap over films."""
     counted = by_group([(film.shown[0].key, film.counts) for film in films])
     return rounded(estimates(counted, seed=SEED))
-
-
-def _series(rows: Sequence[Mapping[str, float | None]]) -> dict[str, list[float | None]]:
-    return {name: [row[name] for row in rows] for name in rows[0]}
 
 
 def on_real_films(network: str, samples: Sequence[Sample]) -> dict[str, Any]:

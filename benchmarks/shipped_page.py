@@ -6,18 +6,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from degrading import CONDITIONS, Condition
 from PIL import Image, ImageDraw, ImageFont
 
 from spondyl.atomic import write_with
 from spondyl.spine.drawing import draw_overlay
 
 if TYPE_CHECKING:
+    from degrading import Condition
     from shipped import Judged
 
 PAGE = Path(__file__).parents[1] / "docs" / "model-card.md"
@@ -66,7 +66,7 @@ def _captioned(condition: str, film: Judged) -> Image.Image:
     return canvas
 
 
-def curves(degraded: Mapping[str, Any]) -> bytes:
+def curves(degraded: Mapping[str, Any], conditions: Sequence[Condition]) -> bytes:
     """A panel a condition: recall, SDR and refusals against severity, for each view."""
     from spondyl.judging.figures import LineStyle, draw_panels
 
@@ -84,10 +84,9 @@ def curves(degraded: Mapping[str, Any]) -> bytes:
             steps = range(len(condition.severities) + 1)
             for name, colour in colours.items():
                 for key, dash in dashes.items():
-                    values = [
-                        np.nan if v is None else v for v in degraded[name][condition.name][key]
-                    ]
-                    axes.plot(steps, values, **LineStyle(colour, dash).settings)
+                    known = degraded[name].get(condition.name, {}).get(key, [])
+                    values = [np.nan if v is None else v for v in known]
+                    axes.plot(steps[: len(values)], values, **LineStyle(colour, dash).settings)
             axes.set_title(f"{condition.name}, {condition.unit}".removesuffix(", "), fontsize=9)
             axes.set_xticks(steps, ["-", *(f"{each:g}" for each in condition.severities)])
             axes.set_ylim(-3, 103)
@@ -95,13 +94,14 @@ def curves(degraded: Mapping[str, Any]) -> bytes:
 
         return draw
 
-    return draw_panels(list(map(panel, CONDITIONS)), (10, 7), "svg", rows=3, legend=legend)
+    return draw_panels(list(map(panel, conditions)), (10, 7), "svg", rows=3, legend=legend)
 
 
 def filled(page: str, told: Mapping[str, Any]) -> str:
     """The page with what was measured between its marks."""
     parts = {
         "trained": _trained, "real": _real, "measured": _measured, "degraded": _degraded,
+        "shifted": _shifted,
     }  # fmt: skip
     for name, write in parts.items():
         text = "".join(
@@ -146,13 +146,26 @@ def _measured(network: str, own: Mapping[str, Any]) -> str:
 def _degraded(network: str, own: Mapping[str, Any]) -> str:
     text = f"![{network}, as films get worse](images/{network}-degraded.svg)\n\n"
     text += _header("degraded", "severity", *HEADS.values())
-    for name, conditions in own["degraded"].items():
+    text += "".join(_severities(own["degraded"]))
+    return f"{text}\n![The worst films](images/{network}-failures.png)\n"
+
+
+def _shifted(network: str, own: Mapping[str, Any]) -> str:
+    if "shifted" not in own:
+        return "Not measured.\n"
+    text = f"![{network}, beyond the ranges of training](images/{network}-shifted.svg)\n\n"
+    text += _header("drawn beyond", "by how much", *HEADS.values())
+    return text + "".join(_severities(own["shifted"]))
+
+
+def _severities(sets: Mapping[str, Any]) -> Iterator[str]:
+    """A row a severity."""
+    for name, conditions in sets.items():
         for condition, row in conditions.items():
             for step, severity in enumerate(row["severity"], start=1):
                 cells = " | ".join(_number(row[key][step]) for key in HEADS)
                 how = f"{severity:g} {row['unit']}" if row["unit"] else ""
-                text += f"| {name}: {condition} | {how} | {cells} |\n"
-    return f"{text}\n![The worst films](images/{network}-failures.png)\n"
+                yield f"| {name}: {condition} | {how} | {cells} |\n"
 
 
 def _real(network: str, own: Mapping[str, Any]) -> str:
