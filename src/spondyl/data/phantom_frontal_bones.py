@@ -111,10 +111,10 @@ def sample_look(rng: np.random.Generator, mm: float, poor: bool = False) -> Fron
         marrow, plate = density * rng.uniform(0.16, 0.42), density * rng.uniform(0.08, 0.42)
     else:
         density = float(rng.uniform(0.8, 1.5))
-        marrow, plate = density * rng.uniform(0.04, 0.26), density * rng.uniform(0.15, 0.48)
+        marrow, plate = density * rng.uniform(0.1, 0.34), density * rng.uniform(0.15, 0.48)
     return FrontalLook(
         marrow=marrow,
-        column=marrow * rng.uniform(0.3, 2.0) if poor else density * rng.uniform(0.06, 0.42),
+        column=marrow * (rng.uniform(0.3, 2.0) if poor else rng.uniform(0.15, 1.2)),
         wall=density * rng.uniform(0.06, 0.3),
         endplate=plate,
         arch=density * rng.uniform(0.14 if poor else 0.2, 0.55),
@@ -271,8 +271,8 @@ def _lay_pedicle(
     canvas: Pixels, rng: np.random.Generator, scene: FrontalScene, k: int, side: float, share: float
 ) -> None:
     angle = np.linspace(0, 2 * np.pi, 20)
-    lateral = side * (0.31 + rng.normal(0, 0.015))
-    radii = rng.uniform(0.055, 0.1), rng.uniform(0.16, 0.27)
+    lateral = side * (0.36 + rng.normal(0, 0.02))
+    radii = rng.uniform(0.055, 0.11), rng.uniform(0.16, 0.3)
     ring = np.stack(
         [
             lateral + radii[0] * np.cos(angle),
