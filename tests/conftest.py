@@ -11,6 +11,18 @@ from PIL import Image
 from command_line import Run, Said
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """A process a core, four at most; one for files named singly, as each imports torch anew."""
+    if all(Path(argument.split("::")[0]).is_file() for argument in config.args):
+        return 0
+    return min(os.cpu_count() or 1, 4)
+
+
+def pytest_xdist_setupnodes() -> None:
+    """Gives each process one core, its own: more threads would wait for one another."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real labels and films, which is not part of the repository."""
