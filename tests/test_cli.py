@@ -513,7 +513,7 @@ def seconds_to_help(*arguments: str) -> float:
 @pytest.mark.parametrize("command", ["", *COMMANDS])
 def test_help_answers_within_half_a_second(command: str) -> None:
     arguments = [command] if command else []
-    assert min(seconds_to_help(*arguments) for _ in range(3)) < 0.5
+    assert any(seconds_to_help(*arguments) < 0.5 for _ in range(3))
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -35,14 +35,14 @@ SIZE, FILM = 64, (256, 192)  # px; (rows, columns)
 SD = 0.5  # input px, which is 2 px of the film
 
 
-@pytest.fixture
-def checkpoint(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An untrained network: what it says does not matter where an oracle looks in its place."""
     recipe = small()
     torch.manual_seed(0)
     codec = make_codec(recipe.codec, recipe.data.image_size)
     network = build_network(recipe.model, codec.channels, heatmap_size=codec.heatmap_size)
-    path = tmp_path / "untrained.safetensors"
+    path = tmp_path_factory.mktemp("weights") / "untrained.safetensors"
     save_model(path, network, recipe, about={"seed": 7})
     return path
 
@@ -86,20 +86,30 @@ class Oracle:
         )  # fmt: skip
 
 
-@pytest.fixture
-def oracle(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An oracle looks where the checkpoint's network would."""
+def look(patch: pytest.MonkeyPatch) -> None:
+    """Has an oracle look where a checkpoint's network would."""
 
     def made(*_: object, **__: object) -> Oracle:
         return Oracle(films(1, 120))
 
-    monkeypatch.setattr(calibrating, "TorchDetector", made)
+    patch.setattr(calibrating, "TorchDetector", made)
 
 
-@pytest.mark.usefixtures("oracle")
-def test_the_calibration_says_how_far_off_the_corners_are(checkpoint: Path) -> None:
+@pytest.fixture
+def oracle(monkeypatch: pytest.MonkeyPatch) -> None:
+    look(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def known(checkpoint: Path) -> Calibration:
+    """Fitted to what an oracle finds on 120 films."""
+    with pytest.MonkeyPatch.context() as patch:
+        look(patch)
+        return calibrate(load_model(checkpoint), films(1, 120))
+
+
+def test_the_calibration_says_how_far_off_the_corners_are(known: Calibration) -> None:
     """A normal error of 0.5 input px: nine of ten corners lie within 0.5 sqrt(-2 ln 0.1) px."""
-    known = calibrate(load_model(checkpoint), films(1, 120))
     assert known.uncertainty is not None
     assert known.uncertainty.intervals.films == 120
     assert {"slip", "mean disc height", "sacral slope"} <= set(known.uncertainty.intervals.factors)
@@ -108,10 +118,8 @@ def test_the_calibration_says_how_far_off_the_corners_are(checkpoint: Path) -> N
     np.testing.assert_allclose(radii, SD * np.sqrt(-2 * np.log(0.1)), rtol=0.2)
 
 
-@pytest.mark.usefixtures("oracle")
-def test_what_a_calibrated_network_measures_lies_in_its_intervals(checkpoint: Path) -> None:
+def test_what_a_calibrated_network_measures_lies_in_its_intervals(known: Calibration) -> None:
     """The whole way of a prediction, in the px of films four times as large as the input."""
-    known = calibrate(load_model(checkpoint), films(1, 120))
     unseen = films(3, 100)
     predictor = Predictor(Oracle(unseen), known, {})
     held, letterbox = [], unseen.letterboxes[0]

@@ -140,7 +140,7 @@ def test_an_interrupted_run_says_so_and_can_go_on(
             os.kill(os.getpid(), sign)
         return original(self, batch, batch_idx)
 
-    before = signal.getsignal(signal.SIGINT)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's & ignores it
     with monkeypatch.context() as patch:
         patch.setattr(train.LandmarkModule, "training_step", training_step)
         with pytest.raises(KeyboardInterrupt):
