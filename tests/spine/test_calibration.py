@@ -44,6 +44,32 @@ def test_a_known_temperature_is_found_again(overstated):
     np.testing.assert_allclose(fitted.temperature, overstated, rtol=0.3)
 
 
+def test_the_sacrum_is_believed_by_a_temperature_of_its_own():
+    """The odds of S1 are overstated twofold, those among the levels above it fivefold."""
+    rng = np.random.default_rng(2)
+    pairs = []
+    for _ in range(400):
+        candidates, truth = lone_vertebra(rng, 1.0)
+        logits = candidates.level_logits[0, :-1]
+        odds = logits[-1] - np.logaddexp.reduce(logits[:-1])
+        logits[:-1] *= 5
+        logits[-1] = 2 * odds + np.logaddexp.reduce(logits[:-1])
+        pairs.append((candidates, truth))
+    fitted = fit_calibration(pairs, start=START)
+    np.testing.assert_allclose(fitted.temperature, 5.0, rtol=0.3)
+    np.testing.assert_allclose(fitted.sacrum_temperature, 2.0, rtol=0.3)
+
+
+def test_films_without_a_sacrum_leave_its_temperature_alone():
+    rng = np.random.default_rng(5)
+    named = [lone_vertebra(rng, 3.0) for _ in range(60)]
+    above = [(found, truth) for found, truth in named if truth.names != ("S1",)]
+    assert len(above) < len(named)
+    fitted = fit_calibration(above, start=Calibration(score_threshold=0.3, sacrum_temperature=1.4))
+    assert fitted.sacrum_temperature == 1.4
+    assert fitted.temperature > 2
+
+
 def test_after_fitting_the_said_probability_is_the_true_share():
     """One error shared by a film's vertebrae makes the raw chain far too sure of itself."""
     rng = np.random.default_rng(1)

@@ -3,10 +3,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.special import logit, softmax
 from synthetic_spine import box, candidates_of, joined, rotated, shuffled, spine, straight
 
 from spondyl.anatomy import LEVELS
-from spondyl.spine.naming import infer_chain, levels_between, trellis_of
+from spondyl.spine.naming import (
+    AS_SAID,
+    Temperatures,
+    infer_chain,
+    level_weights,
+    levels_between,
+    trellis_of,
+)
 from spondyl.spine.ordering import Bodies
 
 LUMBAR = LEVELS[11:]
@@ -49,7 +57,7 @@ def test_real_whole_spines_are_counted_one_by_one(shared_data: Path):
 def test_marginals_of_the_whole_chain_equal_the_sum_over_all_namings():
     """An independent count: every increasing assignment of levels to three vertebrae."""
     candidates = candidates_of(spine(["L3", "L4", "L5"], tilt=straight), ["L3", "L4", "L5"], blur=2)
-    trellis = trellis_of(candidates, score_threshold=0.3, temperature=2.0)
+    trellis = trellis_of(candidates, score_threshold=0.3, temperatures=Temperatures(2.0, 2.0))
     count = len(LEVELS)
     expected, total = np.zeros((3, count)), 1.0
     nodes = np.exp(trellis.weights)
@@ -65,19 +73,43 @@ def test_marginals_of_the_whole_chain_equal_the_sum_over_all_namings():
 
 
 def test_levels_can_only_go_down_the_spine():
-    trellis = trellis_of(candidates_of(spine(LUMBAR), LUMBAR), score_threshold=0.3, temperature=1.0)
+    candidates = candidates_of(spine(LUMBAR), LUMBAR)
+    trellis = trellis_of(candidates, score_threshold=0.3, temperatures=AS_SAID)
     level = np.arange(len(LEVELS))
     upwards = level[:, None] >= level[None]
     assert np.isneginf(trellis.links[..., upwards]).all()
 
 
+def shares_of(logits: np.ndarray, temperatures: Temperatures) -> np.ndarray:
+    """The probabilities of levels that a sure candidate's weights stand for (5 % are a guess)."""
+    candidates = candidates_of(box(100, 100), ["L3"], score=0.5)
+    candidates.level_logits[0, :-1] = logits
+    weights = level_weights(candidates, score_threshold=0.5, temperatures=temperatures)[0]
+    likely = np.exp(weights - np.log(np.exp(weights).mean()))
+    return (likely - 0.05) / (0.95 * len(LEVELS))
+
+
+def test_without_temperatures_levels_are_as_probable_as_their_logits_say():
+    logits = np.random.default_rng(3).normal(scale=2, size=len(LEVELS))
+    np.testing.assert_allclose(shares_of(logits, AS_SAID), softmax(logits), atol=1e-12)
+
+
+def test_each_temperature_divides_its_own_log_odds():
+    logits = np.random.default_rng(4).normal(scale=2, size=len(LEVELS))
+    plain, scaled = softmax(logits), shares_of(logits, Temperatures(levels=4.0, sacrum=2.0))
+    np.testing.assert_allclose(logit(scaled[-1]), logit(plain[-1]) / 2, rtol=1e-9)
+    steps, before = np.diff(np.log(scaled[:-1])), np.diff(logits[:-1])
+    np.testing.assert_allclose(steps, before / 4, rtol=1e-9)
+    np.testing.assert_allclose(scaled.sum(), 1)
+
+
 def test_a_higher_temperature_says_less():
     candidates = candidates_of(spine(LUMBAR), LUMBAR, blur=1.5)
     cool, warm = (
-        infer_chain(candidates, score_threshold=0.3, temperature=t).marginals.max(axis=1)
+        infer_chain(candidates, score_threshold=0.3, temperatures=Temperatures(t, t))
         for t in (1.0, 4.0)
     )
-    assert (warm < cool).all()
+    assert (warm.marginals.max(axis=1) < cool.marginals.max(axis=1)).all()
 
 
 @pytest.mark.parametrize("levels", [LUMBAR, None])

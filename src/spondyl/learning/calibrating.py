@@ -13,7 +13,7 @@ from spondyl.learning.batches import FilmCache
 from spondyl.learning.checkpoint import LoadedModel, load_model, rounded, save_model
 from spondyl.learning.detector import TorchDetector
 from spondyl.predict import on_film
-from spondyl.spine.calibration import Calibration, fit_calibration
+from spondyl.spine.calibration import Calibration, fit_calibration, fit_temperatures
 from spondyl.spine.chain import facing_evidence, to_landmarks
 from spondyl.spine.conformal import CalibrationFilm, fit_uncertainty
 from spondyl.spine.detections import Detections
@@ -91,11 +91,17 @@ def _with_temperatures(
     calibration: Calibration, pairs: Sequence[tuple[Detections, Landmarks]], films: FilmCache
 ) -> Calibration:
     """A temperature for each view, where both are there: they are not equally hard to name."""
-    parts = _by_view(pairs, films)
-    if not all(parts):
+    lateral, frontal = _by_view(pairs, films)
+    if not (lateral and frontal):
         return calibration
-    fitted = [fit_calibration(part, start=calibration).temperature for part in parts]
-    return replace(calibration, temperature=fitted[0], frontal_temperature=fitted[1])
+    own = fit_temperatures(lateral, calibration)
+    other = fit_temperatures(frontal, replace(calibration, sacrum_temperature=own.sacrum))
+    return replace(
+        calibration,
+        temperature=own.levels,
+        sacrum_temperature=own.sacrum,
+        frontal_temperature=other.levels,
+    )
 
 
 def _by_view(

@@ -191,6 +191,7 @@ def _pooled(calibrations: Sequence[Calibration]) -> Calibration:
         max(each.facing_limit for each in calibrations),
         calibrations[0].frontal,
         prod(each.frontal_temperature for each in calibrations) ** (1 / len(calibrations)),
+        prod(each.sacrum_temperature for each in calibrations) ** (1 / len(calibrations)),
     )
 
 

@@ -13,7 +13,14 @@ from jaxtyping import Float64, Int
 from spondyl.anatomy import LEVELS, counts_five_lumbar
 from spondyl.spine.detections import Detections
 from spondyl.spine.landmarks import Landmarks, corner_mean, reference_heights
-from spondyl.spine.naming import candidates, infer_chain, level_weights, trellis_of
+from spondyl.spine.naming import (
+    AS_SAID,
+    Temperatures,
+    candidates,
+    infer_chain,
+    level_weights,
+    trellis_of,
+)
 from spondyl.spine.trellis import Trellis
 from spondyl.spine.trust import Trust
 from spondyl.spine.uncertainty import Uncertainty
@@ -23,6 +30,8 @@ Pair = tuple[Detections, Landmarks]
 _THRESHOLDS: Final = tuple(round(0.1 * k, 1) for k in range(1, 8))
 _CLEARLY_BETTER: Final = 0.005  # of F1: what a threshold must gain to replace the stated one
 _TEMPERATURES: Final = (0.2, 20.0)
+_ROUNDS, _STEPS = 3, 12
+_SACRUM: Final = LEVELS.index("S1")
 _GOLDEN: Final = (math.sqrt(5) - 1) / 2
 
 
@@ -30,13 +39,14 @@ _GOLDEN: Final = (math.sqrt(5) - 1) / 2
 class Calibration:
     """How candidates become a chain with names.
 
-    ``temperature`` divides the level logits, so that said probability is true share;
-    ``name_threshold`` is the probability above which a level is named; ``score_threshold`` is the
-    score from which on a candidate is looked at. ``uncertainty`` says how far off corners and
-    measurements may be, ``trust`` when nothing should be believed; None = nobody measured it.
+    ``temperature`` and ``sacrum_temperature`` are those of ``naming.Temperatures``, so that said
+    probability is true share; ``name_threshold`` is the probability above which a level is named;
+    ``score_threshold`` is the score from which on a candidate is looked at. ``uncertainty`` says
+    how far off corners and measurements may be, ``trust`` when nothing should be believed; None =
+    nobody measured it.
     ``frontal`` is the trust in AP films of a network that knows both views, and tells them apart:
     where the facing's mean logit lies within ``facing_limit`` of 0, neither side is anterior.
-    ``frontal_temperature`` is that of AP films then.
+    ``frontal_temperature`` is that of the levels of AP films then.
 
     Raises:
         ValueError: a temperature is not above 0, a threshold is not in [0, 1], or the limit of
@@ -51,16 +61,22 @@ class Calibration:
     facing_limit: float = 0.2
     frontal: Trust | None = None
     frontal_temperature: float = 1.0
+    sacrum_temperature: float = 1.0
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.facing_limit) and self.facing_limit >= 0):
             raise ValueError(f"facing_limit is {self.facing_limit}, need a number from 0")
-        for name in ("temperature", "frontal_temperature"):
+        for name in ("temperature", "frontal_temperature", "sacrum_temperature"):
             if not (math.isfinite(value := getattr(self, name)) and value > 0):
                 raise ValueError(f"{name} is {value}, need a finite number above 0")
         for name in ("name_threshold", "score_threshold"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, need 0 to 1")
+
+    def temperatures(self, *, frontal: bool = False) -> Temperatures:
+        """How far names are believed on films of one view."""
+        levels = self.frontal_temperature if frontal else self.temperature
+        return Temperatures(levels, self.sacrum_temperature)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; exact round trip."""
@@ -73,6 +89,7 @@ class Calibration:
             "facing_limit": self.facing_limit,
             "frontal": self.frontal.to_json() if self.frontal else None,
             "frontal_temperature": self.frontal_temperature,
+            "sacrum_temperature": self.sacrum_temperature,
         }
 
     @classmethod
@@ -104,14 +121,31 @@ def fit_calibration(pairs: Sequence[Pair], *, start: Calibration = UNCALIBRATED)
     """The calibration that validation films speak for; a film's pair is in one frame of px.
 
     First the score threshold: the one nearest to the start's among those whose F1 of detection is
-    within 0.005 of the best of 0.1, 0.2 ... 0.7 and the start's own. Then the temperature: maximum
-    likelihood of the true levels over matched vertebrae; without named films it stays. Numbering
-    assumes five lumbar vertebrae, and so does its calibration: films with another count are left
-    out. The name threshold is a choice and not fitted.
+    within 0.005 of the best of 0.1, 0.2 ... 0.7 and the start's own. Then the temperatures
+    (``fit_temperatures``). The name threshold is a choice and not fitted.
     """
     threshold = _fit_score_threshold(pairs, start)
     chosen = replace(start, score_threshold=threshold)
-    return replace(chosen, temperature=_fit_temperature(pairs, chosen))
+    fitted = fit_temperatures(pairs, chosen)
+    return replace(chosen, temperature=fitted.levels, sacrum_temperature=fitted.sacrum)
+
+
+def fit_temperatures(pairs: Sequence[Pair], start: Calibration) -> Temperatures:
+    """Maximum likelihood of the true levels over matched vertebrae, one temperature after another.
+
+    Without named films both stay as they are at the start, without a named S1 that of the sacrum.
+    Numbering assumes five lumbar vertebrae, and so does its calibration: films with another count
+    are left out.
+    """
+    films = [film for d, truth in pairs if (film := _NamedFilm.of(d, truth, start))]
+    if not films:
+        return start.temperatures()
+    sacrum_seen = any(_SACRUM in film.levels for film in films)
+    names = ("levels", "sacrum") if sacrum_seen else ("levels",)
+    fitted = start.temperatures()
+    for name in _ROUNDS * names:
+        fitted = _fitted_in(name, fitted, films, start)
+    return fitted
 
 
 def match_centres(
@@ -152,16 +186,17 @@ def _detection_counts(
     return len(hits), within, len(truth)
 
 
-def _fit_temperature(pairs: Sequence[Pair], start: Calibration) -> float:
-    films = [film for d, truth in pairs if (film := _NamedFilm.of(d, truth, start))]
-    if not films:
-        return start.temperature
+def _fitted_in(
+    name: str, others: Temperatures, films: Sequence[_NamedFilm], start: Calibration
+) -> Temperatures:
+    """The temperatures with the best value of one of them."""
 
-    def loss(log_temperature: float) -> float:
-        return sum(film.surprise(math.exp(log_temperature), start) for film in films)
+    def loss(logarithm: float) -> float:
+        tried = replace(others, **{name: math.exp(logarithm)})
+        return sum(film.surprise(tried, start) for film in films)
 
     low, high = (math.log(value) for value in _TEMPERATURES)
-    return math.exp(golden_minimum(loss, low, high))
+    return replace(others, **{name: math.exp(golden_minimum(loss, low, high, steps=_STEPS))})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -184,13 +219,14 @@ class _NamedFilm:
         if silent or not counts_five_lumbar(truth.names):
             return None
         levels = [LEVELS.index(str(truth.names[i])) for i in true[known]]
-        trellis = trellis_of(usable, score_threshold=threshold, temperature=1.0)
+        trellis = trellis_of(usable, score_threshold=threshold, temperatures=AS_SAID)
         return cls(usable, trellis, found[known], np.array(levels, dtype=np.int64))
 
-    def surprise(self, temperature: float, start: Calibration) -> float:
+    def surprise(self, temperatures: Temperatures, start: Calibration) -> float:
         """Negative log-likelihood of the true levels."""
-        threshold = start.score_threshold
-        weights = level_weights(self.candidates, score_threshold=threshold, temperature=temperature)
+        weights = level_weights(
+            self.candidates, score_threshold=start.score_threshold, temperatures=temperatures
+        )
         marginals = replace(self.trellis, weights=weights).marginals()
         return -float(np.log(np.maximum(marginals[self.found, self.levels], 1e-9)).sum())
 

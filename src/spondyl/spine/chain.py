@@ -57,7 +57,7 @@ def _assembled(detections: Detections, calibration: Calibration, view: View | No
     chain = infer_chain(
         detections,
         score_threshold=calibration.score_threshold,
-        temperature=calibration.frontal_temperature if frontal else calibration.temperature,
+        temperatures=calibration.temperatures(frontal=bool(frontal)),
     )
     kept = detections.select(chain.indices)
     levels, probability = _names(chain, calibration.name_threshold)

@@ -174,7 +174,7 @@ def _film_errors(
         else infer_chain(
             film.found,
             score_threshold=calibration.score_threshold,
-            temperature=calibration.temperature,
+            temperatures=calibration.temperatures(),
         ).indices
     )
     own, true = match_centres(film.found.corners[chosen], film.truth)

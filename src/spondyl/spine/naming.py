@@ -22,6 +22,24 @@ _MISSED: Final = 0.05  # how often a vertebra in view is not among the candidate
 _NEIGHBOUR_GAIN: Final = 1.5  # log odds that a candidate is real if it lies just where one is due
 _ODDS_LIMIT: Final = 3.0  # log odds that a candidate's own score can give
 _WRONG_NAME: Final = 0.05  # how often a candidate's own level is wrong beyond all doubt
+_SACRUM: Final = LEVELS.index("S1")
+
+
+@dataclass(frozen=True, slots=True)
+class Temperatures:
+    """How far what candidates say of their levels is believed: above 1 it counts for less.
+
+    ``sacrum`` divides the log odds of S1 against all other levels, ``levels`` the logits of those
+    others among each other (temperature scaling: Guo et al. 2017). The sacrum looks like nothing
+    else, while neighbours above it look alike: a network is far more often wrong about the latter,
+    and as sure of itself.
+    """
+
+    levels: float = 1.0
+    sacrum: float = 1.0
+
+
+AS_SAID: Final = Temperatures()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,17 +56,17 @@ class Chain:
 
 
 def infer_chain(
-    detections: Detections, *, score_threshold: float, temperature: float = 1.0
+    detections: Detections, *, score_threshold: float, temperatures: Temperatures = AS_SAID
 ) -> Chain:
     """The most probable chain of vertebrae among the candidates of one film.
 
     Candidates under ``score_threshold`` and duplicates are left out; what does not fit into the
-    chain is no vertebra. ``temperature`` divides the level logits: above 1 they count for less.
+    chain is no vertebra.
     """
     indices = candidates(detections, score_threshold=score_threshold)
     usable = detections.select(indices)
     named = bool(np.any(usable.level_logits))
-    trellis = trellis_of(usable, score_threshold=score_threshold, temperature=temperature)
+    trellis = trellis_of(usable, score_threshold=score_threshold, temperatures=temperatures)
     path = np.array(trellis.best(), dtype=np.int64).reshape(-1, 2)
     marginals = (
         trellis.marginals()[path[:, 0]] if named else np.full((len(path), len(LEVELS)), np.nan)
@@ -64,9 +82,11 @@ def candidates(detections: Detections, *, score_threshold: float) -> Int[np.ndar
     return kept[bodies.order()]
 
 
-def trellis_of(detections: Detections, *, score_threshold: float, temperature: float) -> Trellis:
+def trellis_of(
+    detections: Detections, *, score_threshold: float, temperatures: Temperatures
+) -> Trellis:
     """The chain model of ordered candidates; with one nameless level if no logits are known."""
-    weights = level_weights(detections, score_threshold=score_threshold, temperature=temperature)
+    weights = level_weights(detections, score_threshold=score_threshold, temperatures=temperatures)
     steps = step_weights(Bodies.of(detections.corners, detections.score))
     if weights.shape[1] == 1:
         return Trellis(weights, np.logaddexp.reduce(steps, axis=-1)[..., None, None])
@@ -74,13 +94,13 @@ def trellis_of(detections: Detections, *, score_threshold: float, temperature: f
 
 
 def level_weights(
-    detections: Detections, *, score_threshold: float, temperature: float
+    detections: Detections, *, score_threshold: float, temperatures: Temperatures
 ) -> Float64[np.ndarray, "n l"]:
     """Log odds of each candidate as a vertebra of each level; one column if no level is known."""
     odds = _vertebra_odds(detections, score_threshold)[:, None]
     if not np.any(detections.level_logits):
         return odds
-    return odds + _name_gain(detections.level_logits[:, :-1] / temperature)
+    return odds + _name_gain(_shares(detections.level_logits[:, :-1], temperatures))
 
 
 def step_weights(bodies: Bodies) -> Float64[np.ndarray, "n n g"]:
@@ -142,7 +162,18 @@ def _vertebra_odds(detections: Detections, score_threshold: float) -> Float64[np
     return odds.clip(-_ODDS_LIMIT, _ODDS_LIMIT)
 
 
-def _name_gain(logits: Float64[np.ndarray, "n l"]) -> Float64[np.ndarray, "n l"]:
+def _shares(
+    logits: Float64[np.ndarray, "n l"], temperatures: Temperatures
+) -> Float64[np.ndarray, "n l"]:
+    """Probability of each level, given that a candidate is a vertebra."""
+    others = np.delete(logits, _SACRUM, axis=1)
+    odds = (logits[:, _SACRUM] - np.logaddexp.reduce(others, axis=1)) / temperatures.sacrum
+    sacrum = np.exp(-np.logaddexp(0, -odds))[:, None]
+    scaled = others / temperatures.levels
+    above = np.exp(scaled - np.logaddexp.reduce(scaled, axis=1)[:, None])
+    return np.insert((1 - sacrum) * above, [_SACRUM], sacrum, axis=1)
+
+
+def _name_gain(shares: Float64[np.ndarray, "n l"]) -> Float64[np.ndarray, "n l"]:
     """Log of how much more probable a level is than under no knowledge; never below a floor."""
-    share = np.exp(logits - np.logaddexp.reduce(logits, axis=1)[:, None])
-    return np.log((1 - _WRONG_NAME) * share * logits.shape[1] + _WRONG_NAME)
+    return np.log((1 - _WRONG_NAME) * shares * shares.shape[1] + _WRONG_NAME)
