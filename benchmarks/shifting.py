@@ -279,12 +279,12 @@ def _least_density() -> float:
 
 
 CONDITIONS = (
-    Condition("bone density", fainter, (0.5, 0.3), "of the least drawn", views=("lateral",)),
+    Condition("bone density", fainter, (0.5, 0.3), "of the least", views=("lateral",)),
     Condition("scatter", fogged, (0.75, 0.9), "of what arrives"),
     Condition("scoliosis", curved, (110, 130), "deg (Cobb)", views=("ap",)),
-    Condition("broad bodies", broad, (1.25, 1.5), "of the broadest drawn"),
-    Condition("high bodies", high, (1.25, 1.5), "of the highest drawn"),
+    Condition("broad bodies", broad, (1.25, 1.5), "of the broadest"),
+    Condition("high bodies", high, (1.25, 1.5), "of the highest"),
     Condition("askew", askew, (25, 40), "deg"),
-    Condition("from afar", scaled, (0.5, 0.35), "of the usual size"),
-    Condition("close by", scaled, (1.6, 2.2), "of the usual size"),
+    Condition("from afar", scaled, (0.5, 0.35), "of its size"),
+    Condition("close by", scaled, (1.6, 2.2), "of its size"),
 )

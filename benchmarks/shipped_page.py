@@ -94,7 +94,10 @@ def curves(degraded: Mapping[str, Any], conditions: Sequence[Condition]) -> byte
 
         return draw
 
-    return draw_panels(list(map(panel, conditions)), (10, 7), "svg", rows=3, legend=legend)
+    rows = 2 if len(conditions) % 3 else 3
+    return draw_panels(
+        list(map(panel, conditions)), (10, 2.35 * rows), "svg", rows=rows, legend=legend
+    )
 
 
 def filled(page: str, told: Mapping[str, Any]) -> str:

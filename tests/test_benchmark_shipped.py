@@ -110,6 +110,21 @@ def test_metal_lies_where_the_bodies_are(degrading: ModuleType) -> None:
         assert brighter[top:bottom, left:right].any()
 
 
+@pytest.mark.parametrize("kind", ["degrading", "shifting"])
+def test_there_is_a_panel_for_every_condition(page: ModuleType, kind: str) -> None:
+    conditions = sys.modules[kind].CONDITIONS
+    told = {
+        name: {
+            each.name: {key: [90.0, *[None] * len(each.severities)] for key in page.HEADS}
+            for each in conditions
+            if view in each.views
+        }
+        for name, view in (("lateral, rich", "lateral"), ("AP", "ap"))
+    }
+    drawn = page.curves(told, conditions).decode()
+    assert all(each.name in drawn for each in conditions)
+
+
 def test_a_film_that_is_far_off_goes_unnoticed_unless_it_is_refused(shipped: ModuleType) -> None:
     """Of five bodies one is missed and two lie 3 px off, more than 1 % of the diagonal of 228."""
     y = 30.0 * np.arange(5)[:, None, None]
