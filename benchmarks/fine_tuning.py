@@ -2,14 +2,15 @@
 
 Runs the command line as a user would, on AASCE 2019 (AP, 17 vertebrae). The films are drawn by
 study from the training part of a split, the smaller sets within the larger; a fifth of them chooses
-the checkpoint, and the split's test part judges every network. Every run has the same number of
-optimiser steps, whatever it starts from. Writes ``fine_tuning.json``, from which
+the checkpoint, and the split's test part judges every network. Every run has the same network and
+the same number of optimiser steps, whatever it starts from; what a start finds before it has seen
+any film of the set is told, too. Writes ``fine_tuning.json``, from which
 ``fine_tuning_page.py`` makes the table and the figure of docs/fine-tuning.md. A run that is there
 is not made again. No film, crop or label of the set is written.
 
     spondyl split PATH/aasce2019-train --val 0.12 --test 0.2 --seed 0 --skip-bad --out split.json
     python benchmarks/fine_tuning.py PATH/aasce2019-train --split split.json --out /tmp/fine \
-        --init "lateral phantoms=LATERAL.safetensors" --init "AP phantoms=AP.safetensors"
+        --init spondyl-small=SPONDYL_SMALL.safetensors
 """
 
 from __future__ import annotations
@@ -39,10 +40,12 @@ SIZES = (10, 30, 100)
 CHOOSING = 0.2  # share of the films that chooses the checkpoint
 STEPS, BATCH, VALIDATIONS = 300, 4, 10
 SCRATCH = {"scratch": 1, "scratch, four times the steps": 4}
+NETWORK, INPUT = "unet_medium", 384
 """What starts at random, and how many times ``STEPS`` it is trained."""
 ALIKE = (
-    *("data.labels_complete=true", "data.image_size=256", "training.precision=bf16-mixed"),
-    *("codec.centre_sigma=1.0", "codec.corner_sigma=1.0", f"training.batch_size={BATCH}"),
+    *("data.labels_complete=true", f"data.image_size={INPUT}", "training.precision=bf16-mixed"),
+    *("codec.centre_sigma=1.25", "codec.corner_sigma=1.1", f"training.batch_size={BATCH}"),
+    f"model.name={NETWORK}",
 )
 """What all runs share beside the recipe ``fine-tune``."""
 FAST = ("training.learning_rate=0.002",)
@@ -54,6 +57,9 @@ def main() -> None:
     starts = {**dict.fromkeys(SCRATCH), **dict(text.split("=", 1) for text in asked.init)}
     starts = {name: starts[name] for name in asked.starts or starts}
     whole = read_split(asked.split)
+    for name, checkpoint in starts.items():
+        if checkpoint:
+            untrained(asked, name, checkpoint)
     for films in asked.films:
         path = asked.out / f"split-{films}.json"
         write_split(drawn(whole, films), path)
@@ -61,9 +67,17 @@ def main() -> None:
             run = asked.out / f"{name.replace(',', '').replace(' ', '-')}-{films}"
             if not (run / "evaluation" / "evaluation.json").exists():
                 train(asked, run, path, paced(path, STEPS * SCRATCH.get(name, 1)), checkpoint)
-                judge(asked, run, path)
-            told = measured(asked, run, path)
+                judge(asked, run, path, run / "best_mre.safetensors")
+            told = {**cost(run), **measured(asked, run, path)}
             add(asked.json, {"start": name, "films": films, **told})
+
+
+def untrained(asked: argparse.Namespace, name: str, checkpoint: str) -> None:
+    """What a start finds on the test part as it is."""
+    run = asked.out / f"{name.replace(' ', '-')}-0"
+    if not (run / "evaluation" / "evaluation.json").exists():
+        judge(asked, run, asked.split, Path(checkpoint))
+    add(asked.json, {"start": name, "films": 0, **measured(asked, run, asked.split)})
 
 
 def arguments() -> argparse.Namespace:
@@ -136,11 +150,11 @@ def train(
     )
 
 
-def judge(asked: argparse.Namespace, run: Path, split: Path) -> None:
+def judge(asked: argparse.Namespace, run: Path, split: Path, weights: Path) -> None:
     """Predicts the test part and evaluates it."""
     found, test = run / "predictions", ("--split", split, "--part", "test")
     spondyl(
-        *("predict", "--data", asked.data, "--weights", run / "best_mre.safetensors", *test),
+        *("predict", "--data", asked.data, "--weights", weights, *test),
         *("--out", found, "--device", asked.device, "--no-overlays", "--overwrite"),
     )
     spondyl(
@@ -151,8 +165,7 @@ def judge(asked: argparse.Namespace, run: Path, split: Path) -> None:
 
 def measured(asked: argparse.Namespace, run: Path, split: Path) -> dict[str, Any]:
     within = share_within(run / "predictions" / "predictions.json", asked.data, split)
-    told = summary(run, run / "evaluation" / "evaluation.json")
-    return {**told, "sdr_1_diagonal": within}
+    return {**summary(run / "evaluation" / "evaluation.json"), "sdr_1_diagonal": within}
 
 
 def spondyl(*arguments: object) -> None:
@@ -173,22 +186,21 @@ def share_within(predictions: Path, data: Path, split: Path, percent: float = 1.
     return {"value": estimate.value, "low": estimate.low, "high": estimate.high}
 
 
-def summary(run: Path, evaluation: Path) -> dict[str, Any]:
-    """What is told of one run: no film is named."""
+def cost(run: Path) -> dict[str, Any]:
+    """What a run says of itself."""
     manifest = json.loads((run / "run.json").read_text())
+    names = ("training_films", "validation_films", "seconds", "device_name", "threads")
+    epochs = len(json.loads((run / "history.json").read_text()))
+    return {**{n: manifest[n] for n in names}, "epochs": epochs, "init": manifest.get("init")}
+
+
+def summary(evaluation: Path) -> dict[str, Any]:
+    """What is told of the judged: no film is named."""
     told = json.loads(evaluation.read_text())
     metrics = next(p for p in told["protocols"] if p["protocol"] == "all")["metrics"]
-    history = json.loads((run / "history.json").read_text())
     return {
-        "training_films": manifest["training_films"],
-        "validation_films": manifest["validation_films"],
         "test_films": told["films"],
         "test_studies": told["groups"],
-        "epochs": len(history),
-        "seconds": manifest["seconds"],
-        "device_name": manifest["device_name"],
-        "threads": manifest["threads"],
-        "init": manifest.get("init"),
         "recall": told["detection"]["recall"],
         "precision": told["detection"]["precision"],
         "mre_512": metrics["mre_512"],
@@ -203,7 +215,8 @@ def add(path: Path, row: dict[str, Any]) -> None:
     """Adds a row to the results, in the place of an older one of the same start and films."""
     rows: Sequence[dict[str, Any]] = json.loads(path.read_text())["runs"] if path.exists() else []
     others = [old for old in rows if (old["start"], old["films"]) != (row["start"], row["films"])]
-    write_json(path, {"steps": STEPS, "batch": BATCH, "runs": [*others, row]})
+    about = {"network": NETWORK, "input": INPUT, "steps": STEPS, "batch": BATCH}
+    write_json(path, {**about, "runs": [*others, row]})
 
 
 if __name__ == "__main__":

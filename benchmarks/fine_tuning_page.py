@@ -73,15 +73,15 @@ def shown(figure: Mapping[str, float | None], places: int) -> str:
 
 def setting(told: Mapping[str, Any]) -> str:
     """How it was measured, from what the runs say of themselves."""
-    runs = told["runs"]
+    runs = [row for row in told["runs"] if row["films"]]
     minutes = max(row["seconds"] for row in runs) / 60
     machines = ", ".join(sorted({row["device_name"] for row in runs}))
     first = runs[0]
     return (
-        f"{told['steps']} steps of {told['batch']} films each, at 256 px, unet_small, bf16-mixed; "
-        f"judged on {first['test_films']} films of {first['test_studies']} studies; {machines}, "
-        f"{first['threads']} thread, shared with much other work: a run took up to {minutes:.0f} "
-        "min.\n"
+        f"{told['network']} at {told['input']} px, {told['steps']} steps of {told['batch']} films "
+        f"each, bf16-mixed; judged on {first['test_films']} films of {first['test_studies']} "
+        f"studies; {machines}, {first['threads']} thread, shared with much other work: a run took "
+        f"up to {minutes:.0f} min.\n"
     )
 
 
@@ -121,7 +121,7 @@ def draw(axes: Any, runs: list[Row], name: str) -> None:
         films = [row["films"] for row in rows]
         axes.errorbar(films, values, (below, above), color=colour, marker="o", ms=3, capsize=2,
                       lw=1.2, label=start)  # fmt: skip
-    axes.set_xscale("log")
+    axes.set_xscale("symlog", linthresh=10)
     sizes = sorted({row["films"] for row in runs})
     axes.set_xticks(sizes, [str(size) for size in sizes])
     axes.minorticks_off()

@@ -12,6 +12,9 @@ the rows.
     python benchmarks/phantom_to_real.py PATH/aasce2019-train --out /tmp/carrying
     python benchmarks/phantom_to_real.py PATH/lateral-films --view lateral --out /tmp/carrying
     python benchmarks/phantom_to_real.py PATH --out /tmp/carrying --rows "without ribs"   # alone
+
+``--earlier NAME=FILE`` adds what an earlier version of the drawing was worth: ``judged.json`` of its
+row "everything", made by that version with the same settings.
 """
 
 from __future__ import annotations
@@ -113,6 +116,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--recipe", type=Path, default=HERE.parent / "recipes/spondyl-small.yaml")
     parser.add_argument("--set", action="append", default=[], metavar="section.key=value")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--earlier", action="append", default=[], metavar="NAME=FILE")
     return parser.parse_args()
 
 
@@ -203,9 +207,12 @@ def cost(run: Path, marks: Sequence[float]) -> dict[str, Any]:
 
 def summary(asked: argparse.Namespace, rows: Sequence[Row]) -> dict[str, Any]:
     """Every judged row, and its paired difference to "everything"; no film or study is named."""
+    earlier = dict(text.split("=", 1) for text in asked.earlier)
+    rows = [*rows, *(Row(name, frozenset(), asked.seed) for name in earlier)]
     read = {}
     for row in rows:
-        path = asked.out / asked.view / row.folder / "judged.json"
+        own = asked.out / asked.view / row.folder / "judged.json"
+        path = Path(earlier.get(row.name, own))
         if path.exists():
             read[row.name] = json.loads(path.read_text("utf-8"))
     settings = about(asked)
