@@ -13,7 +13,12 @@ from spondyl.learning.batches import FilmCache
 from spondyl.learning.checkpoint import LoadedModel, load_model, rounded, save_model
 from spondyl.learning.detector import TorchDetector
 from spondyl.predict import on_film
-from spondyl.spine.calibration import Calibration, fit_calibration, fit_temperatures
+from spondyl.spine.calibration import (
+    Calibration,
+    fit_calibration,
+    fit_score_threshold,
+    fit_temperatures,
+)
 from spondyl.spine.chain import facing_evidence, to_landmarks
 from spondyl.spine.conformal import CalibrationFilm, fit_uncertainty
 from spondyl.spine.detections import Detections
@@ -76,7 +81,7 @@ def calibrate(
     calibration = Calibration(score_threshold=model.recipe.codec.score_threshold)
     if not detector.ordered:
         pairs = list(zip(found, films.landmarks, strict=True))
-        calibration = _with_temperatures(fit_calibration(pairs, start=calibration), pairs, films)
+        calibration = _named(calibration, pairs, films)
     calibration = replace(calibration, facing_limit=_facing_limit(found, films, calibration))
     known = [
         CalibrationFilm(own, truth, sample.view, sample.group, detector.input_size)
@@ -87,13 +92,15 @@ def calibrate(
     return _with_trust(calibration, list(_spines(found, films, calibration, detector)), films)
 
 
-def _with_temperatures(
+def _named(
     calibration: Calibration, pairs: Sequence[tuple[Detections, Landmarks]], films: FilmCache
 ) -> Calibration:
-    """A temperature for each view, where both are there: they are not equally hard to name."""
+    """How names are believed, in each view apart where both are there: one is harder to name."""
     lateral, frontal = _by_view(pairs, films)
     if not (lateral and frontal):
-        return calibration
+        return fit_calibration(pairs, start=calibration)
+    threshold = fit_score_threshold(pairs, calibration)
+    calibration = replace(calibration, score_threshold=threshold)
     own = fit_temperatures(lateral, calibration)
     other = fit_temperatures(frontal, replace(calibration, sacrum_temperature=own.sacrum))
     return replace(

@@ -30,7 +30,7 @@ Pair = tuple[Detections, Landmarks]
 _THRESHOLDS: Final = tuple(round(0.1 * k, 1) for k in range(1, 8))
 _CLEARLY_BETTER: Final = 0.005  # of F1: what a threshold must gain to replace the stated one
 _TEMPERATURES: Final = (0.2, 20.0)
-_ROUNDS, _STEPS = 3, 12
+_ROUNDS, _STEPS = 2, 12
 _SACRUM: Final = LEVELS.index("S1")
 _GOLDEN: Final = (math.sqrt(5) - 1) / 2
 
@@ -120,12 +120,9 @@ UNCALIBRATED: Final = Calibration()
 def fit_calibration(pairs: Sequence[Pair], *, start: Calibration = UNCALIBRATED) -> Calibration:
     """The calibration that validation films speak for; a film's pair is in one frame of px.
 
-    First the score threshold: the one nearest to the start's among those whose F1 of detection is
-    within 0.005 of the best of 0.1, 0.2 ... 0.7 and the start's own. Then the temperatures
-    (``fit_temperatures``). The name threshold is a choice and not fitted.
+    First the score threshold, then the temperatures. The name threshold is a choice and not fitted.
     """
-    threshold = _fit_score_threshold(pairs, start)
-    chosen = replace(start, score_threshold=threshold)
+    chosen = replace(start, score_threshold=fit_score_threshold(pairs, start))
     fitted = fit_temperatures(pairs, chosen)
     return replace(chosen, temperature=fitted.levels, sacrum_temperature=fitted.sacrum)
 
@@ -141,9 +138,8 @@ def fit_temperatures(pairs: Sequence[Pair], start: Calibration) -> Temperatures:
     if not films:
         return start.temperatures()
     sacrum_seen = any(_SACRUM in film.levels for film in films)
-    names = ("levels", "sacrum") if sacrum_seen else ("levels",)
     fitted = start.temperatures()
-    for name in _ROUNDS * names:
+    for name in _ROUNDS * ("levels", "sacrum") if sacrum_seen else ("levels",):
         fitted = _fitted_in(name, fitted, films, start)
     return fitted
 
@@ -163,7 +159,11 @@ def match_centres(
     return nearest[mutual & close], true[mutual & close]
 
 
-def _fit_score_threshold(pairs: Sequence[Pair], start: Calibration) -> float:
+def fit_score_threshold(pairs: Sequence[Pair], start: Calibration) -> float:
+    """The one nearest to the start's among those whose F1 of detection is nearly the best.
+
+    Those are within 0.005 of the best of 0.1, 0.2 ... 0.7 and the start's own.
+    """
     values = sorted({*_THRESHOLDS, start.score_threshold})
     f1 = {value: _detection_f1(pairs, value) for value in values}
     good = [value for value in values if f1[value] >= max(f1.values()) - _CLEARLY_BETTER]
