@@ -82,7 +82,8 @@ and calibrate nothing. "Bones alone" is without all groups. In each cell: the fi
 is from that of "everything" on the same films, with the interval of this paired difference, by
 bootstrap over studies (over films where they have no labels). **Bold is a difference whose interval
 leaves 0 out.** Intervals know of the films judged, not of the luck of a training: "everything,
-another seed" shows how much that is, and a difference that is no larger says nothing.
+another seed" shows how much that is, and a difference that is no larger says nothing. "Earlier
+drawing" is the row "everything" of phantoms as an earlier version drew them.
 """
 
 SIGNS = """
