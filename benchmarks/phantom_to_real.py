@@ -13,8 +13,8 @@ the rows.
     python benchmarks/phantom_to_real.py PATH/lateral-films --view lateral --out /tmp/carrying
     python benchmarks/phantom_to_real.py PATH --out /tmp/carrying --rows "without ribs"   # alone
 
-``--earlier NAME=FILE`` adds what an earlier version of the drawing was worth: ``judged.json`` of its
-row "everything", made by that version with the same settings.
+``--earlier NAME=FILE`` adds what an earlier version of the drawing was worth: the ``judged.json``
+of its row "everything", made by that version with the same settings.
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ LIKE_ALL = (
     *("model.name=unet_small", "data.image_size=256", "data.val_split=0.1"),
     *("codec.centre_sigma=1.0", "codec.corner_sigma=1.0"),
     *("training.batch_size=8", "training.precision=bf16-mixed"),
+    *("codec.facing_weight=0.5", "training.augmentation.horizontal_flip=0"),
 )
 """What all rows share beside the recipe."""
 

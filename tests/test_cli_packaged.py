@@ -14,8 +14,13 @@ import pytest
 
 import spondyl.weights
 from spondyl.cli import main
+from spondyl.data.phantom import phantom
+from spondyl.data.phantom_frontal import frontal_phantom
 from spondyl.errors import CheckpointError, FilmError
+from spondyl.film.letterbox import prepare
 from spondyl.film.reading import read_radiograph
+from spondyl.learning.export import prove
+from spondyl.learning.starting import PACKAGED, find_start
 from spondyl.session import load_session
 from spondyl.weights import DEFAULT, example_film, packaged, packaged_names
 from tiny_network import export_tiny
@@ -174,6 +179,20 @@ def test_everything_packaged_is_small_and_calibrated() -> None:
         known = load_session(packaged(name))
         assert known.intervals is not None
         assert known.calibration.trust is not None
+
+
+@needs_network
+def test_the_network_of_the_package_can_be_trained_on_and_is_the_one_that_predicts() -> None:
+    start = find_start(DEFAULT)
+    weights = PACKAGED / f"{DEFAULT}.safetensors"
+    assert start.model.digest == load_session(packaged()).made_by["weights_digest"]
+    assert weights.stat().st_size <= 8e6
+    drawn = [make(5, k, long_side=640) for make in (phantom, frontal_phantom) for k in (0, 1)]
+    size = start.model.recipe.data.image_size
+    inputs = np.stack([prepare(film.radiograph, size)[1] for film in drawn])
+    proof = prove(weights, packaged(), inputs)
+    assert proof.equal
+    assert proof.vertebrae > 30
 
 
 def _drawing() -> ModuleType:

@@ -31,7 +31,7 @@ _LISTED: Final = (
     "height_change", "width_change", "aspect", "tilt", "sidestep", "wedge", "level_certainty",
     "level_step", "facing", "strays",
 )  # fmt: skip
-"""The columns of a stored precision that is a list, as those of the packaged network are."""
+"""The columns of a stored precision that is a list, as it was before columns had names."""
 
 Found = tuple[Detections, Landmarks]
 """The candidates of a film and the chain that was made of them, in one frame of px."""
