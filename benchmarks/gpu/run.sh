@@ -2,6 +2,7 @@
 # What needs a CUDA device: the three networks with all encodings at 512 px, and AASCE with HRNet-W32.
 # Every run resumes where it was stopped and is skipped once judged, so the script can be called again
 # until it is done. Results land beside it as JSON; then run `python benchmarks/tables.py`.
+# The networks that are published are made by shipped.sh, beside it.
 #
 #   bash benchmarks/gpu/run.sh OUT [AASCE_FOLDER]
 set -euo pipefail

@@ -8,6 +8,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from spondyl.learning.networks import GREY_DEVIATION, GREY_MEAN, _timm, build_network
+from spondyl.learning.vit import PlainViT
 from spondyl.recipe import ModelRecipe
 
 DEIT = "deit_small_patch16_224"
@@ -53,6 +54,13 @@ def test_where_a_patch_lies_is_seen(file):
     with torch.inference_mode():
         one, other = network.backbone(film)[-1], network.backbone(swapped)[-1]
     assert (one.roll(2, dims=-1) - other).abs().max() > 0.1
+
+
+def test_it_is_exported_for_any_number_of_films():
+    small = _timm().create_model(DEIT, in_chans=1, depth=4, embed_dim=24, dynamic_img_size=True)
+    trunk, any_number = PlainViT(small.eval()), {0: torch.export.Dim("films")}
+    program = torch.export.export(trunk, (torch.rand(2, 1, 64, 64),), dynamic_shapes=(any_number,))
+    assert program.module()(torch.rand(3, 1, 64, 64))[-1].shape == (3, 24, 4, 4)
 
 
 def test_a_film_that_is_not_square_keeps_its_rows_and_columns(file):

@@ -35,7 +35,7 @@ class PlainViT(nn.Module):
         """The normalised features of every patch; the sides need 16 as a factor."""
         patches = self.patch_embed(image)  # (B, rows, columns, F)
         grid = patches.shape[1:3]
-        first = self.cls_token.expand(len(image), -1, -1)
+        first = self.cls_token.expand(image.shape[0], -1, -1)  # len would fix B in an export
         tokens = torch.cat((first, patches.flatten(1, 2)), dim=1)
         tokens = self.norm(self.blocks(tokens + _on_grid(self.pos_embed, grid)))
         return [tokens[:, 1:].transpose(1, 2).unflatten(2, grid)]
