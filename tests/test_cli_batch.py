@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from conftest import MakeFilm
 from spondyl.cli.batch import Batch
 from spondyl.data.sample import Sample
 from spondyl.spine.landmarks import Landmarks
 
 
 def test_drawings_of_films_whose_names_would_be_the_same_do_not_replace_each_other(
-    tmp_path: Path, make_film: MakeFilm
+    tmp_path: Path, make_film: Callable[..., Path]
 ) -> None:
     film = make_film(tmp_path / "film.png", height=90, width=80)
     nothing = Landmarks(np.zeros((0, 4, 2)))
