@@ -83,11 +83,20 @@ calibrate() {
 
 export_one() { spondyl export "$out/$1.safetensors" --overwrite --out "$out/$1.onnx"; }
 
-# The copy in which a network counts as one that comes with the package.
+# The copy in which both networks count as ones that come with the package: the code is that of this
+# call, results and pages are those of earlier ones.
 place() {
-  mkdir -p "$out/judged"
-  [ -e "$out/judged/LICENSE" ] || cp -R "$root"/{src,benchmarks,docs,recipes,LICENSE} "$out/judged/"
-  cp "$out/$1.onnx" "$out/judged/src/spondyl/weights/$1.onnx"
+  local copy="$out/judged"
+  mkdir -p "$copy"
+  cp -R "$root/src" "$copy/"
+  cp "$out"/spondyl-*.onnx "$copy/src/spondyl/weights/"
+  if [ ! -e "$copy/docs" ]; then
+    rm -rf "$copy"/{benchmarks,docs.part}
+    cp -R "$root/benchmarks" "$copy/"
+    cp -R "$root/docs" "$copy/docs.part"
+    mv "$copy/docs.part" "$copy/docs"
+  fi
+  cp "$root"/benchmarks/*.py "$copy/benchmarks/"
 }
 
 judge() {
@@ -107,7 +116,7 @@ for name in spondyl-small spondyl-base; do
   step "$out/$name.trained" train "$name"
   step "$out/$name.calibrated" calibrate "$name"
   step "$out/$name.exported" export_one "$name"
-  step "$out/$name.placed" place "$name"
+  place
   step "$out/$name.judged" judge "$name" --films "$judged" --run "$name=$out/$name"
   [ -z "$aasce" ] || step "$out/$name.judged-on-aasce" judge "$name" --aasce "$aasce" --only-real
   step "$out/$name.published" publish "$name"
