@@ -7,8 +7,8 @@
 #
 # What is there is not made again and a training goes on where it was stopped, so the script can be
 # killed and called again until it says "done". How long it takes on a CUDA device has not been
-# measured: OUT/seconds.txt has each step, as far as the call went that ended it. Only the training
-# and the last step need the device; with OUT, the rest can be done on another machine.
+# measured: OUT/seconds.txt has each step, as far as the call went that ended it. Only the trainings,
+# the calibrations and the last step use the device; with OUT, the rest can be done elsewhere.
 #
 #   FILMS=20000      phantoms of each view to train on
 #   CALIBRATION=600  and of each view to calibrate on
